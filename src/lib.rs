@@ -1,0 +1,3 @@
+//! Shopbell: a customer-service chat server for web shops. `ARCHITECTURE.md` has the map.
+
+pub mod socket;
