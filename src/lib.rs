@@ -1,3 +1,5 @@
 //! Shopbell: a customer-service chat server for web shops. `ARCHITECTURE.md` has the map.
 
+pub mod domain;
+pub mod protocol;
 pub mod socket;

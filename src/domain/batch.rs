@@ -1,0 +1,76 @@
+//! Group commit without a timer: an idle writer gets what has come at once; what gathers while it is busy is the next batch.
+
+use std::collections::VecDeque;
+
+/// Entries that wait for a writer with one batch in flight.
+#[derive(Debug)]
+pub struct Batcher<T> {
+    waiting: VecDeque<T>,
+    in_flight: bool,
+    capacity: usize,
+    largest: usize,
+}
+
+impl<T> Batcher<T> {
+    /// At most `capacity` entries wait, and at most `largest` go into one batch.
+    pub fn new(capacity: usize, largest: usize) -> Batcher<T> {
+        Batcher { waiting: VecDeque::new(), in_flight: false, capacity, largest: largest.max(1) }
+    }
+
+    /// Takes an entry, or gives it back when too many wait already.
+    ///
+    /// # Errors
+    /// The entry itself.
+    pub fn push(&mut self, entry: T) -> Result<(), T> {
+        if self.waiting.len() >= self.capacity {
+            return Err(entry);
+        }
+        self.waiting.push_back(entry);
+        Ok(())
+    }
+
+    /// The next batch, in the order of arrival, if the writer is idle and anything waits.
+    pub fn next(&mut self) -> Option<Vec<T>> {
+        if self.in_flight || self.waiting.is_empty() {
+            return None;
+        }
+        self.in_flight = true;
+        let n = self.waiting.len().min(self.largest);
+        Some(self.waiting.drain(..n).collect())
+    }
+
+    /// The batch in flight has been written, or refused.
+    pub fn written(&mut self) {
+        self.in_flight = false;
+    }
+
+    pub fn is_idle(&self) -> bool {
+        !self.in_flight && self.waiting.is_empty()
+    }
+
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Batcher;
+
+    #[test]
+    fn what_gathers_while_the_writer_is_busy_is_the_next_batch() {
+        let mut b = Batcher::new(4, 3);
+        b.push(1).unwrap();
+        assert_eq!(b.next(), Some(vec![1]), "idle: at once");
+        (2..=5).for_each(|n| b.push(n).unwrap());
+        assert_eq!(b.next(), None, "one batch in flight");
+        assert_eq!(b.push(6), Err(6), "full");
+        b.written();
+        assert_eq!(b.next(), Some(vec![2, 3, 4]), "in order, at most three");
+        b.written();
+        assert_eq!(b.next(), Some(vec![5]));
+        assert!(!b.is_idle());
+        b.written();
+        assert!(b.is_idle());
+    }
+}

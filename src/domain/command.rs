@@ -1,0 +1,133 @@
+//! What the journal is asked to do, and what has come of it.
+
+use std::sync::Arc;
+
+use super::{
+    content::Content,
+    conversation::{Cause, Conversation, Moved, Speaker},
+    cursor::{Given, Which},
+    ids::{ConversationId, Seq, Timestamp},
+    people::{Agent, Person, Shop, Status},
+};
+
+/// To whom a message goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    Shop(Arc<str>),
+    User(Arc<str>),
+    Conversation(ConversationId),
+}
+
+/// Something that someone wants changed.
+#[derive(Clone, Debug)]
+pub struct Command {
+    pub by: Arc<Person>,
+    pub at: Timestamp,
+    pub act: Act,
+}
+
+#[derive(Clone, Debug)]
+pub enum Act {
+    Send {
+        to: Target,
+        client_id: Arc<str>,
+        content: Content,
+    },
+    Ack {
+        conversation: ConversationId,
+        seq: Seq,
+        given: Given,
+        /// The conversation is on screen: what has arrived has been seen.
+        viewing: bool,
+    },
+    Read {
+        conversation: ConversationId,
+        seq: Seq,
+    },
+    Claim(ConversationId),
+    Release(ConversationId),
+    Resolve(ConversationId),
+    Transfer {
+        conversation: ConversationId,
+        to: Arc<str>,
+    },
+    /// The claimant has been away for `chat.claim_grace`; nothing happens if the claim is another by now.
+    LoseClaimant {
+        conversation: ConversationId,
+        claim_version: i64,
+    },
+    Recall {
+        conversation: ConversationId,
+        seq: Seq,
+    },
+    Rate {
+        conversation: ConversationId,
+        score: i16,
+        comment: Option<Arc<str>>,
+    },
+    SetStatus {
+        shop: Arc<str>,
+        status: Status,
+    },
+}
+
+impl Act {
+    /// The conversation that is named, where one is.
+    pub fn conversation(&self) -> Option<ConversationId> {
+        match self {
+            Act::Send { to: Target::Conversation(id), .. } | Act::Claim(id) | Act::Release(id) | Act::Resolve(id) => {
+                Some(*id)
+            }
+            Act::Ack { conversation, .. }
+            | Act::Read { conversation, .. }
+            | Act::Transfer { conversation, .. }
+            | Act::LoseClaimant { conversation, .. }
+            | Act::Recall { conversation, .. }
+            | Act::Rate { conversation, .. } => Some(*conversation),
+            Act::Send { .. } | Act::SetStatus { .. } => None,
+        }
+    }
+}
+
+/// A message as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    pub conversation: ConversationId,
+    pub seq: Seq,
+    /// The shop's name; `None` in a direct conversation.
+    pub shop: Option<Arc<str>>,
+    pub from: Arc<Person>,
+    pub speaker: Speaker,
+    pub side: Which,
+    /// A JSON object: what was sent, or the tombstone that stands in its place.
+    pub content: Arc<str>,
+    pub client_id: Arc<str>,
+    pub at: Timestamp,
+}
+
+/// A conversation with its last message: all that a summary shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    pub conversation: Conversation,
+    pub last: Option<Arc<Message>>,
+}
+
+/// What a command has done. Everything in it is on disk.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// A message: `cause` where it opened a ticket.
+    Stored { now: Arc<Snapshot>, message: Arc<Message>, cause: Option<Cause> },
+    /// The same message, stored before.
+    Duplicate { conversation: ConversationId, seq: Seq, at: Timestamp },
+    /// Cursors; `moved` is empty where they stood there already.
+    Moved { now: Arc<Snapshot>, by: Arc<Person>, side: Which, moved: Moved },
+    /// An agent that is not the claimant has acked up to here: only its own list is concerned.
+    Settled { conversation: ConversationId, by: Arc<Person>, seq: Seq },
+    /// State or claim; `before` is the claimant until then.
+    Changed { now: Arc<Snapshot>, by: Arc<Person>, before: Option<Arc<Person>>, cause: Cause },
+    /// Granted, and nothing has changed.
+    Unchanged(Arc<Snapshot>),
+    Recalled { now: Arc<Snapshot>, by: Arc<Person>, seq: Seq, at: Timestamp, first_time: bool },
+    Rated,
+    StatusSet { shop: Arc<Shop>, agent: Agent },
+}

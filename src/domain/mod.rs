@@ -1,0 +1,18 @@
+//! The rules of Shopbell as pure values and functions.
+//!
+//! Nothing here knows of JSON, sockets, databases, actors or clocks: time is an argument. Every other layer may use this one,
+//! and this one uses none.
+
+pub mod audience;
+pub mod batch;
+pub mod command;
+pub mod content;
+pub mod conversation;
+pub mod cursor;
+pub mod ids;
+pub mod offline;
+pub mod people;
+pub mod rate;
+pub mod refusal;
+pub mod waiting_line;
+pub mod window;

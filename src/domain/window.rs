@@ -1,0 +1,341 @@
+//! What one session has been sent and has not acked, and what still has to be sent to it.
+//!
+//! At most [`MESSAGES_MAX`] messages and [`BYTES_MAX`] bytes are unacked at a time. What does not fit is not held in memory: the
+//! session only remembers which messages of which conversations are behind, and reads them from the store as acks make room. A
+//! repeat is read from the store as well, so it shows the message as it is now.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::{Duration, Instant},
+};
+
+use super::{
+    cursor::Given,
+    ids::{ConversationId, Seq},
+};
+
+pub const MESSAGES_MAX: usize = 256;
+pub const BYTES_MAX: usize = 256 << 10;
+/// When a message that is not acked is sent again, counted from its first writing.
+pub const REPEATS: [Duration; 4] =
+    [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(10), Duration::from_secs(30)];
+/// Only the oldest are sent again.
+pub const REPEATS_AT_ONCE: usize = 16;
+/// Conversations of which a session remembers what it has been given.
+const REMEMBERED: usize = 4_096;
+
+#[derive(Debug)]
+struct Unacked {
+    bytes: usize,
+    order: u64,
+    at: Instant,
+    repeats: usize,
+}
+
+/// Messages of a conversation that are due and not yet sent: `from..=upto`, or of these only the ones listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Behind {
+    pub from: Seq,
+    pub upto: Seq,
+    pub only: Option<BTreeSet<Seq>>,
+    /// From here on they came while the session was there: it has not seen them before.
+    pub fresh_from: Seq,
+}
+
+impl Behind {
+    /// All of `from..=upto`, which others of the user's sessions may have seen.
+    pub fn range(from: Seq, upto: Seq) -> Behind {
+        Behind { from, upto, only: None, fresh_from: Seq::MAX }
+    }
+
+    fn wants(&self, seq: Seq) -> bool {
+        (self.from..=self.upto).contains(&seq)
+            && self.only.as_ref().is_none_or(|only| seq >= self.fresh_from || only.contains(&seq))
+    }
+
+    fn extend(&mut self, seq: Seq) {
+        self.upto = self.upto.max(seq);
+        self.fresh_from = self.fresh_from.min(seq);
+    }
+}
+
+/// What becomes of a message that has just come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offer {
+    Send,
+    /// It is read from the store when its turn comes.
+    Later,
+    /// The session has it.
+    Skip,
+}
+
+/// What to read from the store next: messages of `conversation` from `from` to `upto`, at most `limit`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fetch {
+    pub conversation: ConversationId,
+    pub from: Seq,
+    pub upto: Seq,
+    pub limit: usize,
+}
+
+#[derive(Debug, Default)]
+pub struct Window {
+    unacked: BTreeMap<(ConversationId, Seq), Unacked>,
+    bytes: usize,
+    sent: u64,
+    given: HashMap<ConversationId, Given>,
+    behind: BTreeMap<ConversationId, Behind>,
+    /// While the messages due at login are sent, what comes is kept for afterwards.
+    held: Option<BTreeMap<ConversationId, Behind>>,
+    fetching: Option<ConversationId>,
+    full_since: Option<Instant>,
+}
+
+impl Window {
+    /// From now on what comes is held, until [`Window::release`].
+    pub fn hold(&mut self) {
+        self.held.get_or_insert_default();
+    }
+
+    pub fn is_holding(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// Everything that was due at login has been sent: what was held is next.
+    pub fn release(&mut self) {
+        for (conversation, behind) in self.held.take().unwrap_or_default() {
+            self.behind.insert(conversation, behind);
+        }
+    }
+
+    /// Notes messages that are due and lie in the store.
+    pub fn fall_behind(&mut self, conversation: ConversationId, due: Behind) {
+        self.behind
+            .entry(conversation)
+            .and_modify(|behind| {
+                behind.from = behind.from.min(due.from);
+                behind.upto = behind.upto.max(due.upto);
+                if let (Some(mine), Some(more)) = (&mut behind.only, &due.only) {
+                    mine.extend(more);
+                } else {
+                    behind.only = None;
+                }
+            })
+            .or_insert(due);
+    }
+
+    /// Asks whether a message that has just come may be sent now. `tracked` is false for copies of the user's own messages, which
+    /// are never acked.
+    pub fn offer(
+        &mut self,
+        conversation: ConversationId,
+        seq: Seq,
+        bytes: usize,
+        tracked: bool,
+        now: Instant,
+    ) -> Offer {
+        if self.given.get(&conversation).is_some_and(|given| given.contains(seq)) {
+            return Offer::Skip;
+        }
+        let queue = self.held.as_mut().unwrap_or(&mut self.behind);
+        if let Some(behind) = queue.get_mut(&conversation) {
+            behind.extend(seq);
+            return Offer::Later;
+        }
+        if self.held.is_none() && (!tracked || self.has_room(bytes)) {
+            self.record(conversation, seq, bytes, tracked, now);
+            return Offer::Send;
+        }
+        let late = Behind { from: seq, upto: seq, only: None, fresh_from: seq };
+        match &mut self.held {
+            Some(held) => _ = held.insert(conversation, late),
+            None => {
+                self.behind.insert(conversation, late);
+                self.full_since.get_or_insert(now);
+            }
+        }
+        Offer::Later
+    }
+
+    /// What should be read from the store now, if anything; one thing at a time.
+    pub fn fetch(&mut self) -> Option<Fetch> {
+        let room = MESSAGES_MAX - self.unacked.len().min(MESSAGES_MAX);
+        if self.fetching.is_some() || room == 0 || self.bytes >= BYTES_MAX {
+            return None;
+        }
+        let (&conversation, behind) = self.behind.first_key_value()?;
+        self.fetching = Some(conversation);
+        Some(Fetch { conversation, from: behind.from, upto: behind.upto, limit: room.min(64) })
+    }
+
+    /// Whether a message that has been read from the store is to be sent: `Some(fresh)`, with `fresh` false if the user may have
+    /// seen it before. Call it in `seq` order; once it has answered `Err`, the window is full and the rest is read again later.
+    ///
+    /// # Errors
+    /// `Err(Full)` when there is no room.
+    pub fn fetched(
+        &mut self,
+        conversation: ConversationId,
+        seq: Seq,
+        bytes: usize,
+        tracked: bool,
+        now: Instant,
+    ) -> Result<Option<bool>, Full> {
+        let Some(behind) = self.behind.get(&conversation) else { return Ok(None) };
+        if !behind.wants(seq) || self.given.get(&conversation).is_some_and(|given| given.contains(seq)) {
+            return Ok(None);
+        }
+        if tracked && !self.has_room(bytes) {
+            self.full_since.get_or_insert(now);
+            return Err(Full);
+        }
+        let fresh = seq >= behind.fresh_from;
+        self.record(conversation, seq, bytes, tracked, now);
+        Ok(Some(fresh))
+    }
+
+    /// A reading from the store is over: everything below `next` has been dealt with.
+    pub fn fetch_done(&mut self, conversation: ConversationId, next: Seq) {
+        self.fetching = None;
+        if let Some(behind) = self.behind.get_mut(&conversation) {
+            let (from, end) = (behind.from, next.min(behind.upto + 1));
+            if behind.only.is_none() && end > from {
+                self.given.entry(conversation).or_default().insert(from, end - 1);
+            }
+            behind.from = next.max(from);
+            if behind.from > behind.upto {
+                self.behind.remove(&conversation);
+            }
+        }
+    }
+
+    /// Nothing is left to be read from the store.
+    pub fn is_level(&self) -> bool {
+        self.behind.is_empty() && self.fetching.is_none()
+    }
+
+    /// The session itself has these: its own messages, or pages of the history.
+    pub fn note(&mut self, conversation: ConversationId, from: Seq, to: Seq) {
+        self.bound_memory();
+        self.given.entry(conversation).or_default().insert(from, to);
+    }
+
+    /// The client has acked; gives what it has been given of this conversation, by which the ack counts.
+    pub fn ack(&mut self, conversation: ConversationId, seq: Seq) -> Given {
+        let given = self.given.get(&conversation).cloned().unwrap_or_default();
+        self.drop_unacked(conversation, seq);
+        given
+    }
+
+    /// All up to `seq` has been dealt with elsewhere.
+    pub fn settle(&mut self, conversation: ConversationId, seq: Seq) {
+        self.drop_unacked(conversation, seq);
+        if let Some(behind) = self.behind.get_mut(&conversation) {
+            behind.from = behind.from.max(seq + 1);
+            if behind.from > behind.upto && self.fetching != Some(conversation) {
+                self.behind.remove(&conversation);
+            }
+        }
+    }
+
+    /// The user no longer receives for this conversation.
+    pub fn forget(&mut self, conversation: ConversationId) {
+        self.settle(conversation, Seq::MAX - 1);
+        self.behind.remove(&conversation);
+        if let Some(held) = &mut self.held {
+            held.remove(&conversation);
+        }
+    }
+
+    /// The messages that are to be sent again now.
+    pub fn repeats(&mut self, now: Instant) -> Vec<(ConversationId, Seq)> {
+        let mut due = Vec::new();
+        for (key, unacked) in oldest(&mut self.unacked) {
+            if REPEATS.get(unacked.repeats).is_some_and(|&after| now >= unacked.at + after) {
+                unacked.repeats += 1;
+                due.push(key);
+            }
+        }
+        due.sort_unstable();
+        due
+    }
+
+    /// Whether this message still waits for its ack.
+    pub fn is_unacked(&self, conversation: ConversationId, seq: Seq) -> bool {
+        self.unacked.contains_key(&(conversation, seq))
+    }
+
+    /// When the next repeat is due.
+    pub fn next_repeat(&mut self) -> Option<Instant> {
+        oldest(&mut self.unacked).into_iter().filter_map(|(_, u)| REPEATS.get(u.repeats).map(|&after| u.at + after)).min()
+    }
+
+    /// Since when there has been no room.
+    pub fn full_since(&self) -> Option<Instant> {
+        self.full_since
+    }
+
+    /// Everything that has been sent and not acked, for the offline list of a user who is gone.
+    pub fn unacked(&self) -> impl Iterator<Item = (ConversationId, Seq)> {
+        self.unacked.keys().copied()
+    }
+
+    /// Everything that was still to be sent.
+    pub fn unsent(&self) -> impl Iterator<Item = (ConversationId, Seq, Seq)> {
+        let held = self.held.iter().flatten();
+        self.behind.iter().chain(held).map(|(&conversation, b)| (conversation, b.from, b.upto))
+    }
+
+    fn has_room(&self, bytes: usize) -> bool {
+        self.unacked.len() < MESSAGES_MAX && (self.bytes + bytes <= BYTES_MAX || self.unacked.is_empty())
+    }
+
+    fn record(&mut self, conversation: ConversationId, seq: Seq, bytes: usize, tracked: bool, now: Instant) {
+        self.bound_memory();
+        self.given.entry(conversation).or_default().insert(seq, seq);
+        if tracked {
+            self.sent += 1;
+            self.bytes += bytes;
+            self.unacked.insert((conversation, seq), Unacked { bytes, order: self.sent, at: now, repeats: 0 });
+            if self.unacked.len() == MESSAGES_MAX {
+                self.full_since.get_or_insert(now);
+            }
+        }
+    }
+
+    fn drop_unacked(&mut self, conversation: ConversationId, seq: Seq) {
+        let acked: Vec<_> = self.unacked.range((conversation, 0)..=(conversation, seq)).map(|(key, _)| *key).collect();
+        for key in &acked {
+            if let Some(unacked) = self.unacked.remove(key) {
+                self.bytes -= unacked.bytes;
+            }
+        }
+        if !acked.is_empty() {
+            self.full_since = None;
+        }
+    }
+
+    /// Forgets what was given of conversations that are not moving, when there are very many. An ack for one of them then counts
+    /// for nothing, and what it was for comes again.
+    fn bound_memory(&mut self) {
+        if self.given.len() > REMEMBERED {
+            let (unacked, behind) = (&self.unacked, &self.behind);
+            self.given.retain(|&c, _| {
+                behind.contains_key(&c) || unacked.range((c, 0)..=(c, Seq::MAX)).next().is_some()
+            });
+        }
+    }
+}
+
+/// There is no room in the window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+fn oldest(unacked: &mut BTreeMap<(ConversationId, Seq), Unacked>) -> Vec<((ConversationId, Seq), &mut Unacked)> {
+    let mut all: Vec<_> = unacked.iter_mut().map(|(key, value)| (*key, value)).collect();
+    if all.len() > REPEATS_AT_ONCE {
+        all.select_nth_unstable_by_key(REPEATS_AT_ONCE, |(_, u)| u.order);
+        all.truncate(REPEATS_AT_ONCE);
+    }
+    all
+}

@@ -1,0 +1,11 @@
+//! The contract with clients, as `docs/protocol.md` has it: parsing what they send, encoding what they are sent, and the two closed
+//! tables of error codes and close codes. No I/O.
+
+pub mod close;
+pub mod code;
+pub mod content;
+pub mod event;
+pub mod fields;
+pub mod frame;
+pub mod time;
+pub mod view;
