@@ -120,7 +120,7 @@ pub enum Outcome {
     /// The same message, stored before.
     Duplicate { conversation: ConversationId, seq: Seq, at: Timestamp },
     /// Cursors; `moved` is empty where they stood there already.
-    Moved { now: Arc<Snapshot>, by: Arc<Person>, side: Which, moved: Moved },
+    Moved { now: Arc<Conversation>, by: Arc<Person>, side: Which, moved: Moved },
     /// An agent that is not the claimant has acked up to here: only its own list is concerned.
     Settled { conversation: ConversationId, by: Arc<Person>, seq: Seq },
     /// State or claim; `before` is the claimant until then.

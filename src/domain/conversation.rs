@@ -135,6 +135,8 @@ pub struct Conversation {
     pub waiting_since: Option<Timestamp>,
     /// When the present ticket began.
     pub opened_at: Timestamp,
+    /// The first message that belongs to it.
+    pub opened_seq: Seq,
     /// Lost its claimant, and therefore waits before those who have had none.
     pub returned: bool,
     /// The number of the present ticket, or of the last one: 1, 2, 3 …; 0 for direct conversations.
@@ -157,6 +159,7 @@ impl Conversation {
             second: Side::default(),
             waiting_since: None,
             opened_at: now,
+            opened_seq: 1,
             returned: false,
             ticket: 0,
             created_at: now,
@@ -390,6 +393,7 @@ impl Conversation {
     fn open_ticket(&mut self, now: Timestamp) {
         self.ticket += 1;
         self.opened_at = now;
+        self.opened_seq = self.last_seq + 1;
     }
 
     fn unclaim(&mut self, state: State, returned: bool, now: Timestamp) {

@@ -1,0 +1,133 @@
+//! `agents`: who works in which shop, as what.
+
+use std::sync::Arc;
+
+use diesel::prelude::*;
+
+use super::{
+    Db, shops,
+    schema::{agents, shops as shop_rows, users as user_rows},
+    users,
+};
+use crate::domain::{
+    ids::{ShopId, Timestamp, UserId},
+    people::{Agent, Role, Shop, Status},
+};
+
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = agents)]
+pub struct Row {
+    pub shop_id: i64,
+    pub user_id: i64,
+    pub role: String,
+    pub status: String,
+    pub max_chats: Option<i32>,
+    pub created_at: i64,
+}
+
+impl Row {
+    /// What a shop's own pages show of an agent. A word that this program does not know counts as the least it could mean.
+    pub fn agent(&self, user: &users::User) -> Agent {
+        let (role, status) = (Role::parse(&self.role), Status::parse(&self.status));
+        Agent { person: user.person(), role: role.unwrap_or(Role::Agent), status: status.unwrap_or(Status::Away) }
+    }
+}
+
+pub fn find(db: &mut Db, shop: ShopId, user: UserId) -> QueryResult<Option<(Row, users::User)>> {
+    agents::table
+        .inner_join(user_rows::table)
+        .filter(agents::shop_id.eq(shop.0).and(agents::user_id.eq(user.0)))
+        .select((Row::as_select(), users::User::as_select()))
+        .first(db)
+        .optional()
+}
+
+/// A user's role in a shop.
+pub fn role(db: &mut Db, shop: ShopId, user: UserId) -> QueryResult<Option<Role>> {
+    let row = agents::table
+        .filter(agents::shop_id.eq(shop.0).and(agents::user_id.eq(user.0)))
+        .select(agents::role)
+        .first::<String>(db)
+        .optional()?;
+    Ok(row.map(|role| Role::parse(&role).unwrap_or(Role::Agent)))
+}
+
+/// All agents of a shop, by `uid`.
+pub fn of_shop(db: &mut Db, shop: ShopId) -> QueryResult<Vec<(Row, users::User)>> {
+    agents::table
+        .inner_join(user_rows::table)
+        .filter(agents::shop_id.eq(shop.0))
+        .order(user_rows::uid)
+        .select((Row::as_select(), users::User::as_select()))
+        .load(db)
+}
+
+/// Agents of a shop after the one called `after`, by `uid`.
+pub fn page(db: &mut Db, shop: ShopId, after: &str, limit: i64) -> QueryResult<Vec<(Row, users::User)>> {
+    agents::table
+        .inner_join(user_rows::table)
+        .filter(agents::shop_id.eq(shop.0).and(user_rows::uid.gt(after)))
+        .order(user_rows::uid)
+        .limit(limit)
+        .select((Row::as_select(), users::User::as_select()))
+        .load(db)
+}
+
+/// The shops a user is an agent of, by name.
+pub fn of_user(db: &mut Db, user: &users::User) -> QueryResult<Vec<(Arc<Shop>, Agent)>> {
+    let rows: Vec<(Row, shops::Row)> = agents::table
+        .inner_join(shop_rows::table)
+        .filter(agents::user_id.eq(user.id))
+        .order(shop_rows::shop)
+        .select((Row::as_select(), shops::Row::as_select()))
+        .load(db)?;
+    Ok(rows.iter().map(|(row, shop)| (shop.shop(), row.agent(user))).collect())
+}
+
+/// In how many shops a user is an agent.
+pub fn shops_of(db: &mut Db, user: UserId) -> QueryResult<Vec<ShopId>> {
+    let ids: Vec<i64> = agents::table.filter(agents::user_id.eq(user.0)).select(agents::shop_id).load(db)?;
+    Ok(ids.into_iter().map(ShopId).collect())
+}
+
+pub fn anyone_on_duty(db: &mut Db, shop: ShopId) -> QueryResult<bool> {
+    let online = agents::shop_id.eq(shop.0).and(agents::status.eq(Status::Online.as_str()));
+    diesel::select(diesel::dsl::exists(agents::table.filter(online))).get_result(db)
+}
+
+/// False where the user is an agent of the shop already.
+pub fn insert(
+    db: &mut Db,
+    shop: ShopId,
+    user: UserId,
+    role: Role,
+    max_chats: Option<i32>,
+    now: Timestamp,
+) -> QueryResult<bool> {
+    let values = (
+        agents::shop_id.eq(shop.0),
+        agents::user_id.eq(user.0),
+        agents::role.eq(role.as_str()),
+        agents::max_chats.eq(max_chats),
+        agents::created_at.eq(now.0),
+    );
+    Ok(diesel::insert_into(agents::table).values(values).on_conflict_do_nothing().execute(db)? == 1)
+}
+
+pub fn set_role(db: &mut Db, shop: ShopId, user: UserId, role: Role) -> QueryResult<()> {
+    diesel::update(agents::table.find((shop.0, user.0))).set(agents::role.eq(role.as_str())).execute(db).map(drop)
+}
+
+pub fn set_status(db: &mut Db, shop: ShopId, user: UserId, status: Status) -> QueryResult<bool> {
+    let target = agents::table.find((shop.0, user.0));
+    Ok(diesel::update(target).set(agents::status.eq(status.as_str())).execute(db)? == 1)
+}
+
+/// `None` lifts the limit.
+pub fn set_max_chats(db: &mut Db, shop: ShopId, user: UserId, max_chats: Option<i32>) -> QueryResult<()> {
+    diesel::update(agents::table.find((shop.0, user.0))).set(agents::max_chats.eq(max_chats)).execute(db).map(drop)
+}
+
+pub fn delete(db: &mut Db, shop: ShopId, user: UserId) -> QueryResult<bool> {
+    Ok(diesel::delete(agents::table.find((shop.0, user.0))).execute(db)? == 1)
+}

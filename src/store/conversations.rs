@@ -1,0 +1,342 @@
+//! `conversations`: state, claim and cursors.
+
+use std::sync::Arc;
+
+use diesel::{dsl::exists, prelude::*, sqlite::Sqlite};
+
+use super::{
+    Db, messages,
+    people::People,
+    schema::{conversations as t, users},
+};
+use crate::domain::{
+    command::Snapshot,
+    conversation::{Conversation, Parties, State},
+    cursor::{Side, Which},
+    ids::{ConversationId, Seq, ShopId, Timestamp, UserId},
+    people::Person,
+};
+
+#[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = t, treat_none_as_default_value = false, treat_none_as_null = true)]
+pub struct Row {
+    pub id: i64,
+    pub shop_id: Option<i64>,
+    pub first_user: i64,
+    pub second_user: Option<i64>,
+    pub state: String,
+    pub claimed_by: Option<i64>,
+    pub claim_version: i64,
+    pub last_seq: i64,
+    pub first_delivered: i64,
+    pub first_read: i64,
+    pub first_unread: i64,
+    pub first_said: i64,
+    pub second_delivered: i64,
+    pub second_read: i64,
+    pub second_unread: i64,
+    pub second_said: i64,
+    pub waiting_since: Option<i64>,
+    pub opened_at: i64,
+    pub opened_seq: i64,
+    pub returned: bool,
+    pub ticket: i64,
+    pub created_at: i64,
+    pub updated_at: i64,
+}
+
+const DIRECT: &str = "direct";
+const WAITING: &str = "waiting";
+const CLAIMED: &str = "claimed";
+const RESOLVED: &str = "resolved";
+
+impl Row {
+    fn of(c: &Conversation) -> Row {
+        let (shop_id, first_user, second_user) = match &c.parties {
+            Parties::Support { shop, buyer } => (Some(shop.id.0), buyer.id.0, None),
+            Parties::Direct { first, second } => (None, first.id.0, Some(second.id.0)),
+        };
+        let state = match c.state {
+            State::Direct => DIRECT,
+            State::Waiting => WAITING,
+            State::Claimed(_) => CLAIMED,
+            State::Resolved => RESOLVED,
+        };
+        Row {
+            id: c.id.0,
+            shop_id,
+            first_user,
+            second_user,
+            state: state.to_owned(),
+            claimed_by: c.claimant().map(|agent| agent.id.0),
+            claim_version: c.claim_version,
+            last_seq: c.last_seq,
+            first_delivered: c.first.delivered,
+            first_read: c.first.read,
+            first_unread: c.first.unread,
+            first_said: c.first.said,
+            second_delivered: c.second.delivered,
+            second_read: c.second.read,
+            second_unread: c.second.unread,
+            second_said: c.second.said,
+            waiting_since: c.waiting_since.map(|at| at.0),
+            opened_at: c.opened_at.0,
+            opened_seq: c.opened_seq,
+            returned: c.returned,
+            ticket: c.ticket,
+            created_at: c.created_at.0,
+            updated_at: c.updated_at.0,
+        }
+    }
+
+    fn conversation(self, db: &mut Db, people: &mut People) -> QueryResult<Conversation> {
+        let first = people.person(db, UserId(self.first_user))?;
+        let parties = match (self.shop_id, self.second_user) {
+            (Some(shop), _) => Parties::Support { shop: people.shop(db, ShopId(shop))?, buyer: first },
+            (None, Some(second)) => Parties::Direct { first, second: people.person(db, UserId(second))? },
+            (None, None) => return Err(diesel::result::Error::NotFound),
+        };
+        let state = match (self.state.as_str(), self.claimed_by) {
+            (_, Some(agent)) => State::Claimed(people.person(db, UserId(agent))?),
+            (DIRECT, None) => State::Direct,
+            (WAITING, None) => State::Waiting,
+            _ => State::Resolved,
+        };
+        Ok(Conversation {
+            id: ConversationId(self.id),
+            parties,
+            state,
+            claim_version: self.claim_version,
+            last_seq: self.last_seq,
+            first: Side {
+                delivered: self.first_delivered,
+                read: self.first_read,
+                unread: self.first_unread,
+                said: self.first_said,
+            },
+            second: Side {
+                delivered: self.second_delivered,
+                read: self.second_read,
+                unread: self.second_unread,
+                said: self.second_said,
+            },
+            waiting_since: self.waiting_since.map(Timestamp),
+            opened_at: Timestamp(self.opened_at),
+            opened_seq: self.opened_seq,
+            returned: self.returned,
+            ticket: self.ticket,
+            created_at: Timestamp(self.created_at),
+            updated_at: Timestamp(self.updated_at),
+        })
+    }
+}
+
+pub fn load(db: &mut Db, people: &mut People, id: ConversationId) -> QueryResult<Option<Conversation>> {
+    let row = t::table.find(id.0).select(Row::as_select()).first(db).optional()?;
+    row.map(|row| row.conversation(db, people)).transpose()
+}
+
+/// A conversation with its last message.
+pub fn snapshot(db: &mut Db, people: &mut People, id: ConversationId) -> QueryResult<Option<Snapshot>> {
+    let Some(conversation) = load(db, people, id)? else { return Ok(None) };
+    with_last(db, people, conversation).map(Some)
+}
+
+fn with_last(db: &mut Db, people: &mut People, conversation: Conversation) -> QueryResult<Snapshot> {
+    let last = messages::find(db, people, &conversation, conversation.last_seq)?.map(Arc::new);
+    Ok(Snapshot { conversation, last })
+}
+
+/// The conversation that joins these two, if there is one.
+pub fn find_between(db: &mut Db, parties: &Parties) -> QueryResult<Option<ConversationId>> {
+    let id = match parties {
+        Parties::Support { shop, buyer } => t::table
+            .filter(t::first_user.eq(buyer.id.0).and(t::shop_id.eq(shop.id.0)))
+            .select(t::id)
+            .first(db)
+            .optional()?,
+        Parties::Direct { first, second } => t::table
+            .filter(t::first_user.eq(first.id.0).and(t::second_user.eq(second.id.0)))
+            .select(t::id)
+            .first(db)
+            .optional()?,
+    };
+    Ok(id.map(ConversationId))
+}
+
+/// The number that the next conversation gets.
+pub fn next_id(db: &mut Db) -> QueryResult<ConversationId> {
+    let last: Option<i64> = t::table.select(diesel::dsl::max(t::id)).first(db)?;
+    Ok(ConversationId(last.unwrap_or(0) + 1))
+}
+
+pub fn insert(db: &mut Db, conversation: &Conversation) -> QueryResult<()> {
+    diesel::insert_into(t::table).values(Row::of(conversation)).execute(db).map(drop)
+}
+
+pub fn update(db: &mut Db, conversation: &Conversation) -> QueryResult<()> {
+    diesel::update(t::table.find(conversation.id.0)).set(Row::of(conversation)).execute(db).map(drop)
+}
+
+/// Messages that a user has not acked in a conversation for which it reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    pub conversation: ConversationId,
+    pub from: Seq,
+    pub upto: Seq,
+    /// How many of these are the other side's.
+    pub count: i64,
+}
+
+/// Everything above the cursor where the user is buyer, claimant or direct user.
+pub fn due(db: &mut Db, user: UserId) -> QueryResult<Vec<Due>> {
+    let mut due = Vec::new();
+    let first = t::first_user.eq(user.0).and(t::first_delivered.lt(t::last_seq));
+    let columns = (t::id, t::first_delivered, t::first_read, t::first_unread, t::last_seq);
+    let rows: Vec<(i64, i64, i64, i64, i64)> = t::table.filter(first).select(columns).load(db)?;
+    for row in rows {
+        due.push(due_of(db, row, Which::First)?);
+    }
+    let second = (t::second_user.eq(user.0).or(t::claimed_by.eq(user.0))).and(t::second_delivered.lt(t::last_seq));
+    let columns = (t::id, t::second_delivered, t::second_read, t::second_unread, t::last_seq);
+    let rows: Vec<(i64, i64, i64, i64, i64)> = t::table.filter(second).select(columns).load(db)?;
+    for row in rows {
+        due.push(due_of(db, row, Which::Second)?);
+    }
+    Ok(due)
+}
+
+fn due_of(db: &mut Db, (id, delivered, read, unread, last): (i64, i64, i64, i64, i64), side: Which) -> QueryResult<Due> {
+    let conversation = ConversationId(id);
+    let count = if read == delivered { unread } else { messages::count_above(db, conversation, delivered, side.other())? };
+    Ok(Due { conversation, from: delivered + 1, upto: last, count })
+}
+
+/// Whose conversations an inbox shows.
+#[derive(Clone, Copy, Debug)]
+pub enum Scope {
+    /// Those of which the user is a member.
+    Own,
+    Shop(ShopId),
+}
+
+/// Which of them.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    pub state: Option<&'static str>,
+    pub claimed_by: Option<UserId>,
+    pub buyer: Option<UserId>,
+    /// Part of a name or `uid` of somebody in the conversation.
+    pub q: Option<String>,
+    /// Last activity at or after, and before.
+    pub from: Option<Timestamp>,
+    pub to: Option<Timestamp>,
+}
+
+/// Where a page ends: time of the last activity, and the conversation.
+pub type Cursor = (Timestamp, ConversationId);
+
+/// A page of conversations, the latest activity first.
+pub fn page(
+    db: &mut Db,
+    user: UserId,
+    scope: Scope,
+    filter: &Filter,
+    after: Option<Cursor>,
+    limit: usize,
+) -> QueryResult<(Vec<Snapshot>, Option<Cursor>)> {
+    let mut query = t::table.select(Row::as_select()).into_boxed::<Sqlite>();
+    query = match scope {
+        Scope::Own => query.filter(
+            t::first_user.eq(user.0).or(t::second_user.eq(user.0)).or(t::claimed_by.eq(user.0)),
+        ),
+        Scope::Shop(shop) => query.filter(t::shop_id.eq(shop.0)),
+    };
+    if let Some(state) = filter.state {
+        query = query.filter(t::state.eq(state));
+    }
+    if let Some(agent) = filter.claimed_by {
+        query = query.filter(t::claimed_by.eq(agent.0));
+    }
+    if let Some(buyer) = filter.buyer {
+        query = query.filter(t::first_user.eq(buyer.0));
+    }
+    if let Some(from) = filter.from {
+        query = query.filter(t::updated_at.ge(from.0));
+    }
+    if let Some(to) = filter.to {
+        query = query.filter(t::updated_at.lt(to.0));
+    }
+    if let Some(q) = &filter.q {
+        let like = format!("%{}%", q.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"));
+        let id = users::id.nullable();
+        let party = id.eq(t::first_user.nullable()).or(id.eq(t::second_user)).or(id.eq(t::claimed_by));
+        let named = users::name.like(like.clone()).escape('\\').or(users::uid.like(like).escape('\\'));
+        query = query.filter(exists(users::table.filter(party.and(named).and(users::id.ne(user.0)))));
+    }
+    if let Some((at, id)) = after {
+        query = query.filter(t::updated_at.lt(at.0).or(t::updated_at.eq(at.0).and(t::id.lt(id.0))));
+    }
+    let mut rows: Vec<Row> =
+        query.order((t::updated_at.desc(), t::id.desc())).limit(limit as i64 + 1).load(db)?;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows.last().filter(|_| more).map(|row| (Timestamp(row.updated_at), ConversationId(row.id)));
+    let mut people = People::default();
+    let mut page = Vec::with_capacity(rows.len());
+    for row in rows {
+        let conversation = row.conversation(db, &mut people)?;
+        page.push(with_last(db, &mut people, conversation)?);
+    }
+    Ok((page, next))
+}
+
+/// The conversations of a shop that wait.
+pub fn waiting(db: &mut Db, shop: ShopId) -> QueryResult<Vec<Conversation>> {
+    let rows: Vec<Row> = t::table
+        .filter(t::shop_id.eq(shop.0).and(t::state.eq(WAITING)))
+        .select(Row::as_select())
+        .load(db)?;
+    let mut people = People::default();
+    rows.into_iter().map(|row| row.conversation(db, &mut people)).collect()
+}
+
+/// The conversations that somebody has claimed: id, version of the claim, claimant.
+pub fn claims(db: &mut Db) -> QueryResult<Vec<(ConversationId, i64, UserId)>> {
+    let rows: Vec<(i64, i64, Option<i64>)> = t::table
+        .filter(t::claimed_by.is_not_null())
+        .select((t::id, t::claim_version, t::claimed_by))
+        .load(db)?;
+    Ok(rows.into_iter().filter_map(|(id, version, by)| Some((ConversationId(id), version, UserId(by?)))).collect())
+}
+
+/// The conversations of a shop that `agent` has claimed.
+pub fn claimed_in(db: &mut Db, shop: ShopId, agent: UserId) -> QueryResult<Vec<(ConversationId, i64)>> {
+    let rows: Vec<(i64, i64)> = t::table
+        .filter(t::shop_id.eq(shop.0).and(t::claimed_by.eq(agent.0)))
+        .select((t::id, t::claim_version))
+        .load(db)?;
+    Ok(rows.into_iter().map(|(id, version)| (ConversationId(id), version)).collect())
+}
+
+/// Conversations with activity since `since` in which somebody is behind.
+pub fn behind_since(db: &mut Db, people: &mut People, since: Timestamp, limit: i64) -> QueryResult<Vec<Conversation>> {
+    let rows: Vec<Row> = t::table
+        .filter(t::updated_at.ge(since.0))
+        .filter(t::first_delivered.lt(t::last_seq).or(t::second_delivered.lt(t::last_seq)))
+        .order(t::updated_at)
+        .limit(limit)
+        .select(Row::as_select())
+        .load(db)?;
+    rows.into_iter().map(|row| row.conversation(db, people)).collect()
+}
+
+/// The buyers of a shop whose conversation is not resolved.
+pub fn open_buyers(db: &mut Db, shop: ShopId) -> QueryResult<Vec<Arc<Person>>> {
+    let rows: Vec<i64> = t::table
+        .filter(t::shop_id.eq(shop.0).and(t::state.ne(RESOLVED)))
+        .select(t::first_user)
+        .load(db)?;
+    let mut people = People::default();
+    rows.into_iter().map(|id| people.person(db, UserId(id))).collect()
+}

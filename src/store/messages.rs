@@ -1,0 +1,165 @@
+//! `messages`: what was said. The key is `(conversation_id, seq)`; `(sender_id, client_id)` makes a send happen once.
+
+use diesel::prelude::*;
+
+use super::{Db, people::People, receipts, schema::messages as t};
+use crate::domain::{
+    command::Message,
+    content::RECALLED,
+    conversation::{Conversation, Speaker},
+    cursor::Which,
+    ids::{ConversationId, Seq, Timestamp, UserId},
+};
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = t)]
+struct Row {
+    seq: i64,
+    sender_id: i64,
+    speaker: String,
+    side: i16,
+    client_id: String,
+    content: String,
+    at: i64,
+    edited_at: Option<i64>,
+}
+
+/// A message with when it was delivered, read and edited.
+#[derive(Clone, Debug)]
+pub struct Record {
+    pub message: Message,
+    pub delivered_at: Option<Timestamp>,
+    pub read_at: Option<Timestamp>,
+    pub edited_at: Option<Timestamp>,
+}
+
+impl Row {
+    fn message(self, db: &mut Db, people: &mut People, conversation: &Conversation) -> QueryResult<Message> {
+        Ok(Message {
+            conversation: conversation.id,
+            seq: self.seq,
+            shop: conversation.shop().map(|shop| shop.shop.clone()),
+            from: people.person(db, UserId(self.sender_id))?,
+            speaker: Speaker::parse(&self.speaker).unwrap_or(Speaker::User),
+            side: Which::from_index(self.side),
+            content: self.content.into(),
+            client_id: self.client_id.into(),
+            at: Timestamp(self.at),
+        })
+    }
+}
+
+pub fn insert(db: &mut Db, message: &Message, digest: &[u8; 16]) -> QueryResult<()> {
+    let values = (
+        t::conversation_id.eq(message.conversation.0),
+        t::seq.eq(message.seq),
+        t::sender_id.eq(message.from.id.0),
+        t::speaker.eq(message.speaker.as_str()),
+        t::side.eq(message.side.index()),
+        t::client_id.eq(&*message.client_id),
+        t::digest.eq(&digest[..]),
+        t::content.eq(&*message.content),
+        t::at.eq(message.at.0),
+    );
+    diesel::insert_into(t::table).values(values).execute(db).map(drop)
+}
+
+/// What was stored under a sender's `id`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    pub conversation: ConversationId,
+    pub seq: Seq,
+    pub at: Timestamp,
+    pub digest: Vec<u8>,
+}
+
+pub fn by_key(db: &mut Db, sender: UserId, client_id: &str) -> QueryResult<Option<Stored>> {
+    let row: Option<(i64, i64, i64, Vec<u8>)> = t::table
+        .filter(t::sender_id.eq(sender.0).and(t::client_id.eq(client_id)))
+        .select((t::conversation_id, t::seq, t::at, t::digest))
+        .first(db)
+        .optional()?;
+    Ok(row.map(|(conversation, seq, at, digest)| Stored {
+        conversation: ConversationId(conversation),
+        seq,
+        at: Timestamp(at),
+        digest,
+    }))
+}
+
+pub fn find(db: &mut Db, people: &mut People, conversation: &Conversation, seq: Seq) -> QueryResult<Option<Message>> {
+    let row = t::table.find((conversation.id.0, seq)).select(Row::as_select()).first(db).optional()?;
+    row.map(|row| row.message(db, people, conversation)).transpose()
+}
+
+/// How many messages one side has sent above `seq`.
+pub fn count_above(db: &mut Db, conversation: ConversationId, seq: Seq, side: Which) -> QueryResult<i64> {
+    t::table
+        .filter(t::conversation_id.eq(conversation.0).and(t::seq.gt(seq)).and(t::side.eq(side.index())))
+        .count()
+        .get_result(db)
+}
+
+/// Messages from `from` to `upto`, in order, at most `limit`.
+pub fn range(
+    db: &mut Db,
+    people: &mut People,
+    conversation: &Conversation,
+    from: Seq,
+    upto: Seq,
+    limit: usize,
+) -> QueryResult<Vec<Message>> {
+    let rows: Vec<Row> = t::table
+        .filter(t::conversation_id.eq(conversation.id.0).and(t::seq.between(from, upto)))
+        .order(t::seq)
+        .limit(limit as i64)
+        .select(Row::as_select())
+        .load(db)?;
+    rows.into_iter().map(|row| row.message(db, people, conversation)).collect()
+}
+
+/// A page of the history, in order: below `before` and above `after`. Without `after` it is the newest such page, with it the
+/// oldest. The flag says whether there are more beyond it in that direction.
+pub fn history(
+    db: &mut Db,
+    people: &mut People,
+    conversation: &Conversation,
+    before: Option<Seq>,
+    after: Option<Seq>,
+    limit: usize,
+) -> QueryResult<(Vec<Record>, bool)> {
+    let within = t::conversation_id
+        .eq(conversation.id.0)
+        .and(t::seq.lt(before.unwrap_or(Seq::MAX)))
+        .and(t::seq.gt(after.unwrap_or(0)));
+    let query = t::table.filter(within).limit(limit as i64 + 1).select(Row::as_select());
+    let mut rows: Vec<Row> = if after.is_some() {
+        query.order(t::seq.asc()).load(db)?
+    } else {
+        query.order(t::seq.desc()).load(db)?
+    };
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    if after.is_none() {
+        rows.reverse();
+    }
+    let marks = match (rows.first(), rows.last()) {
+        (Some(first), Some(last)) => receipts::Marks::load(db, conversation.id, first.seq, last.seq)?,
+        _ => receipts::Marks::default(),
+    };
+    let record = |row: Row, db: &mut Db, people: &mut People| {
+        let edited_at = row.edited_at.map(Timestamp);
+        let message = row.message(db, people, conversation)?;
+        let (delivered_at, read_at) = marks.of(message.side.other(), message.seq);
+        Ok(Record { message, delivered_at, read_at, edited_at })
+    };
+    let records = rows.into_iter().map(|row| record(row, db, people)).collect::<QueryResult<_>>()?;
+    Ok((records, more))
+}
+
+/// Takes a message back; false where that has been done before.
+pub fn recall(db: &mut Db, conversation: ConversationId, seq: Seq) -> QueryResult<bool> {
+    let target = t::table.find((conversation.0, seq)).filter(t::content.ne(RECALLED));
+    Ok(diesel::update(target).set(t::content.eq(RECALLED)).execute(db)? == 1)
+}
+

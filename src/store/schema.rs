@@ -1,0 +1,169 @@
+//! The tables as diesel sees them; a test holds this against the migrations.
+
+diesel::table! {
+    users (id) {
+        id -> BigInt,
+        uid -> Text,
+        name -> Text,
+        avatar -> Nullable<Text>,
+        password_hash -> Nullable<Text>,
+        operator -> Bool,
+        created_by_shop -> Nullable<BigInt>,
+        tokens_after -> BigInt,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    shops (id) {
+        id -> BigInt,
+        shop -> Text,
+        name -> Text,
+        origins -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    agents (shop_id, user_id) {
+        shop_id -> BigInt,
+        user_id -> BigInt,
+        role -> Text,
+        status -> Text,
+        max_chats -> Nullable<Integer>,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    conversations (id) {
+        id -> BigInt,
+        shop_id -> Nullable<BigInt>,
+        first_user -> BigInt,
+        second_user -> Nullable<BigInt>,
+        state -> Text,
+        claimed_by -> Nullable<BigInt>,
+        claim_version -> BigInt,
+        last_seq -> BigInt,
+        first_delivered -> BigInt,
+        first_read -> BigInt,
+        first_unread -> BigInt,
+        first_said -> BigInt,
+        second_delivered -> BigInt,
+        second_read -> BigInt,
+        second_unread -> BigInt,
+        second_said -> BigInt,
+        waiting_since -> Nullable<BigInt>,
+        opened_at -> BigInt,
+        opened_seq -> BigInt,
+        returned -> Bool,
+        ticket -> BigInt,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    messages (conversation_id, seq) {
+        conversation_id -> BigInt,
+        seq -> BigInt,
+        sender_id -> BigInt,
+        speaker -> Text,
+        side -> SmallInt,
+        client_id -> Text,
+        digest -> Binary,
+        content -> Text,
+        at -> BigInt,
+        edited_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    receipts (conversation_id, side, kind, seq) {
+        conversation_id -> BigInt,
+        side -> SmallInt,
+        kind -> SmallInt,
+        seq -> BigInt,
+        at -> BigInt,
+    }
+}
+
+diesel::table! {
+    waiting_acks (conversation_id, user_id) {
+        conversation_id -> BigInt,
+        user_id -> BigInt,
+        seq -> BigInt,
+    }
+}
+
+diesel::table! {
+    tickets (conversation_id, number) {
+        conversation_id -> BigInt,
+        number -> BigInt,
+        first_seq -> BigInt,
+        last_seq -> Nullable<BigInt>,
+        opened_at -> BigInt,
+        left_message -> Bool,
+        claimed_at -> Nullable<BigInt>,
+        claimed_by -> Nullable<BigInt>,
+        answered_at -> Nullable<BigInt>,
+        answered_by -> Nullable<BigInt>,
+        resolved_at -> Nullable<BigInt>,
+        resolved_by -> Nullable<BigInt>,
+        score -> Nullable<SmallInt>,
+        comment -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    timeline (conversation_id, position) {
+        conversation_id -> BigInt,
+        position -> BigInt,
+        at -> BigInt,
+        cause -> Text,
+        by_user -> BigInt,
+        from_user -> Nullable<BigInt>,
+        to_user -> Nullable<BigInt>,
+        claim_version -> BigInt,
+        ticket -> BigInt,
+    }
+}
+
+diesel::table! {
+    offline (user_id, conversation_id, seq) {
+        user_id -> BigInt,
+        conversation_id -> BigInt,
+        seq -> BigInt,
+        at -> BigInt,
+    }
+}
+
+diesel::table! {
+    files (key) {
+        key -> Text,
+        name -> Text,
+        mime -> Text,
+        size -> BigInt,
+        bytes -> Nullable<Binary>,
+        owner_id -> BigInt,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    audit (id) {
+        id -> BigInt,
+        at -> BigInt,
+        shop_id -> Nullable<BigInt>,
+        by_user -> BigInt,
+        address -> Nullable<Text>,
+        what -> Text,
+        subject -> Text,
+        before -> Nullable<Text>,
+        after -> Nullable<Text>,
+    }
+}
+
+diesel::joinable!(agents -> users (user_id));
+diesel::joinable!(agents -> shops (shop_id));
+diesel::allow_tables_to_appear_in_same_query!(users, shops, agents, conversations, messages, receipts, waiting_acks, tickets, timeline, offline, files, audit);

@@ -1,0 +1,64 @@
+//! `shops`: the tenants.
+
+use std::sync::Arc;
+
+use diesel::prelude::*;
+
+use super::{Db, schema::shops};
+use crate::domain::{
+    ids::{ShopId, Timestamp},
+    people::Shop,
+};
+
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = shops)]
+pub struct Row {
+    pub id: i64,
+    pub shop: String,
+    pub name: String,
+    /// A JSON array of strings.
+    pub origins: String,
+    pub created_at: i64,
+}
+
+impl Row {
+    pub fn shop(&self) -> Arc<Shop> {
+        Arc::new(Shop { id: ShopId(self.id), shop: self.shop.as_str().into(), name: self.name.as_str().into() })
+    }
+}
+
+pub fn by_id(db: &mut Db, id: ShopId) -> QueryResult<Option<Row>> {
+    shops::table.find(id.0).select(Row::as_select()).first(db).optional()
+}
+
+pub fn by_name(db: &mut Db, shop: &str) -> QueryResult<Option<Row>> {
+    shops::table.filter(shops::shop.eq(shop)).select(Row::as_select()).first(db).optional()
+}
+
+/// Shops after `after` in the order of their making.
+pub fn page(db: &mut Db, after: i64, limit: i64) -> QueryResult<Vec<Row>> {
+    shops::table.filter(shops::id.gt(after)).order(shops::id).limit(limit).select(Row::as_select()).load(db)
+}
+
+/// The new shop, or `None` where the name is taken.
+pub fn insert(db: &mut Db, shop: &str, name: &str, origins: &str, now: Timestamp) -> QueryResult<Option<Row>> {
+    let values =
+        (shops::shop.eq(shop), shops::name.eq(name), shops::origins.eq(origins), shops::created_at.eq(now.0));
+    diesel::insert_into(shops::table).values(values).on_conflict_do_nothing().returning(Row::as_returning()).get_result(db).optional()
+}
+
+pub fn update(db: &mut Db, id: ShopId, name: Option<&str>, origins: Option<&str>) -> QueryResult<()> {
+    let target = shops::table.find(id.0);
+    if let Some(name) = name {
+        diesel::update(target).set(shops::name.eq(name)).execute(db)?;
+    }
+    if let Some(origins) = origins {
+        diesel::update(target).set(shops::origins.eq(origins)).execute(db)?;
+    }
+    Ok(())
+}
+
+/// The `origins` of every shop that has some.
+pub fn all_origins(db: &mut Db) -> QueryResult<Vec<String>> {
+    shops::table.filter(shops::origins.ne("[]")).select(shops::origins).load(db)
+}

@@ -1,0 +1,73 @@
+//! `timeline`: who opened, claimed, transferred, released and resolved a conversation, and when.
+
+use std::sync::Arc;
+
+use diesel::prelude::*;
+
+use super::{Db, people::People, schema::timeline as t};
+use crate::domain::{
+    conversation::{Cause, Conversation},
+    ids::{ConversationId, Timestamp, UserId},
+    people::Person,
+};
+
+/// One change of state or claim.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub position: i64,
+    pub at: Timestamp,
+    pub cause: String,
+    pub by: Arc<Person>,
+    pub from: Option<Arc<Person>>,
+    pub to: Option<Arc<Person>>,
+    pub claim_version: i64,
+    pub ticket: i64,
+}
+
+/// Adds a change that `conversation` has just undergone.
+pub fn insert(
+    db: &mut Db,
+    conversation: &Conversation,
+    cause: Cause,
+    by: UserId,
+    from: Option<UserId>,
+    at: Timestamp,
+) -> QueryResult<()> {
+    let last: Option<i64> = t::table
+        .filter(t::conversation_id.eq(conversation.id.0))
+        .select(diesel::dsl::max(t::position))
+        .first(db)?;
+    let values = (
+        t::conversation_id.eq(conversation.id.0),
+        t::position.eq(last.unwrap_or(0) + 1),
+        t::at.eq(at.0),
+        t::cause.eq(cause.as_str()),
+        t::by_user.eq(by.0),
+        t::from_user.eq(from.map(|id| id.0)),
+        t::to_user.eq(conversation.claimant().map(|agent| agent.id.0)),
+        t::claim_version.eq(conversation.claim_version),
+        t::ticket.eq(conversation.ticket),
+    );
+    diesel::insert_into(t::table).values(values).execute(db).map(drop)
+}
+
+/// A page of changes after position `after`, the oldest first.
+pub fn page(db: &mut Db, conversation: ConversationId, after: i64, limit: i64) -> QueryResult<Vec<Entry>> {
+    type Row = (i64, i64, String, i64, Option<i64>, Option<i64>, i64, i64);
+    let columns = (t::position, t::at, t::cause, t::by_user, t::from_user, t::to_user, t::claim_version, t::ticket);
+    let rows: Vec<Row> = t::table
+        .filter(t::conversation_id.eq(conversation.0).and(t::position.gt(after)))
+        .order(t::position)
+        .limit(limit)
+        .select(columns)
+        .load(db)?;
+    let mut people = People::default();
+    let mut entries = Vec::with_capacity(rows.len());
+    for (position, at, cause, by, from, to, claim_version, ticket) in rows {
+        let mut person = |id: Option<i64>| id.map(|id| people.person(db, UserId(id))).transpose();
+        let (from, to) = (person(from)?, person(to)?);
+        let by = people.person(db, UserId(by))?;
+        entries.push(Entry { position, at: Timestamp(at), cause, by, from, to, claim_version, ticket });
+    }
+    Ok(entries)
+}

@@ -1,0 +1,92 @@
+//! `users`: everyone who has ever been named.
+
+use std::sync::Arc;
+
+use diesel::prelude::*;
+
+use super::{Db, schema::users};
+use crate::domain::{
+    ids::{Timestamp, UserId},
+    people::Person,
+};
+
+/// A user with what only the server may know.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = users)]
+pub struct User {
+    pub id: i64,
+    pub uid: String,
+    pub name: String,
+    pub avatar: Option<String>,
+    pub password_hash: Option<String>,
+    pub operator: bool,
+    pub created_by_shop: Option<i64>,
+    /// Seconds since 1970: tokens issued before are refused. 0: none is.
+    pub tokens_after: i64,
+}
+
+impl User {
+    pub fn person(&self) -> Arc<Person> {
+        Arc::new(Person {
+            id: UserId(self.id),
+            uid: self.uid.as_str().into(),
+            name: self.name.as_str().into(),
+            avatar: self.avatar.as_deref().map(Arc::from),
+        })
+    }
+}
+
+pub fn by_uid(db: &mut Db, uid: &str) -> QueryResult<Option<User>> {
+    users::table.filter(users::uid.eq(uid)).select(User::as_select()).first(db).optional()
+}
+
+pub fn by_id(db: &mut Db, id: UserId) -> QueryResult<Option<User>> {
+    users::table.find(id.0).select(User::as_select()).first(db).optional()
+}
+
+/// The user of this `uid`, made if there is none. A given name or avatar replaces the stored one; a new user without a name goes
+/// by its `uid`.
+pub fn refresh(db: &mut Db, uid: &str, name: Option<&str>, avatar: Option<&str>, now: Timestamp) -> QueryResult<User> {
+    if let Some(mut user) = by_uid(db, uid)? {
+        let name = name.filter(|name| *name != user.name);
+        let avatar = avatar.filter(|avatar| Some(*avatar) != user.avatar.as_deref());
+        let target = users::table.find(user.id);
+        if let Some(name) = name {
+            diesel::update(target).set(users::name.eq(name)).execute(db)?;
+            user.name = name.to_owned();
+        }
+        if let Some(avatar) = avatar {
+            diesel::update(target).set(users::avatar.eq(avatar)).execute(db)?;
+            user.avatar = Some(avatar.to_owned());
+        }
+        return Ok(user);
+    }
+    let values = (
+        users::uid.eq(uid),
+        users::name.eq(name.unwrap_or(uid)),
+        users::avatar.eq(avatar),
+        users::created_at.eq(now.0),
+    );
+    diesel::insert_into(users::table).values(values).returning(User::as_returning()).get_result(db)
+}
+
+pub fn set_password(db: &mut Db, id: UserId, hash: &str) -> QueryResult<()> {
+    diesel::update(users::table.find(id.0)).set(users::password_hash.eq(hash)).execute(db).map(drop)
+}
+
+pub fn set_name(db: &mut Db, id: UserId, name: &str) -> QueryResult<()> {
+    diesel::update(users::table.find(id.0)).set(users::name.eq(name)).execute(db).map(drop)
+}
+
+pub fn set_operator(db: &mut Db, id: UserId) -> QueryResult<()> {
+    diesel::update(users::table.find(id.0)).set(users::operator.eq(true)).execute(db).map(drop)
+}
+
+pub fn set_created_by(db: &mut Db, id: UserId, shop: i64) -> QueryResult<()> {
+    diesel::update(users::table.find(id.0)).set(users::created_by_shop.eq(shop)).execute(db).map(drop)
+}
+
+/// Refuses this user's tokens issued before `seconds` (since 1970).
+pub fn revoke_tokens(db: &mut Db, id: UserId, seconds: i64) -> QueryResult<()> {
+    diesel::update(users::table.find(id.0)).set(users::tokens_after.eq(seconds)).execute(db).map(drop)
+}
