@@ -10,6 +10,7 @@ pub mod content;
 pub mod conversation;
 pub mod cursor;
 pub mod ids;
+pub mod liveness;
 pub mod offline;
 pub mod people;
 pub mod rate;
