@@ -1,6 +1,8 @@
 //! Shopbell: a customer-service chat server for web shops. `ARCHITECTURE.md` has the map.
 
+pub mod auth;
 pub mod domain;
 pub mod protocol;
+pub mod queue;
 pub mod socket;
 pub mod store;

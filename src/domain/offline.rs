@@ -50,6 +50,17 @@ pub trait Lists: Send {
     /// # Errors
     /// [`Unavailable`].
     fn entries(&mut self, of: &Person) -> Result<Vec<Entry>, Unavailable>;
+
+    /// Whether the lists hold all that was pushed since [`Lists::set_complete`]: not so when Redis has lost its memory. Then they are
+    /// filled again from the store.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    fn is_complete(&mut self) -> Result<bool, Unavailable>;
+
+    /// # Errors
+    /// [`Unavailable`].
+    fn set_complete(&mut self) -> Result<(), Unavailable>;
 }
 
 /// How much of a list is kept.

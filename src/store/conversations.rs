@@ -291,10 +291,10 @@ pub fn page(
     Ok((page, next))
 }
 
-/// The conversations of a shop that wait.
-pub fn waiting(db: &mut Db, shop: ShopId) -> QueryResult<Vec<Conversation>> {
+/// The conversations of a shop that are not resolved.
+pub fn open(db: &mut Db, shop: ShopId) -> QueryResult<Vec<Conversation>> {
     let rows: Vec<Row> = t::table
-        .filter(t::shop_id.eq(shop.0).and(t::state.eq(WAITING)))
+        .filter(t::shop_id.eq(shop.0).and(t::state.eq_any([WAITING, CLAIMED])))
         .select(Row::as_select())
         .load(db)?;
     let mut people = People::default();
@@ -329,14 +329,4 @@ pub fn behind_since(db: &mut Db, people: &mut People, since: Timestamp, limit: i
         .select(Row::as_select())
         .load(db)?;
     rows.into_iter().map(|row| row.conversation(db, people)).collect()
-}
-
-/// The buyers of a shop whose conversation is not resolved.
-pub fn open_buyers(db: &mut Db, shop: ShopId) -> QueryResult<Vec<Arc<Person>>> {
-    let rows: Vec<i64> = t::table
-        .filter(t::shop_id.eq(shop.0).and(t::state.ne(RESOLVED)))
-        .select(t::first_user)
-        .load(db)?;
-    let mut people = People::default();
-    rows.into_iter().map(|id| people.person(db, UserId(id))).collect()
 }

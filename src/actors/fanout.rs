@@ -1,0 +1,179 @@
+//! From what has happened to what is said, and to whom: each frame encoded once.
+
+use std::sync::Arc;
+
+use super::mail::{Push, SessionId, Told};
+use crate::{
+    domain::{
+        audience,
+        command::{Message, Outcome, Snapshot},
+        conversation::{Cause, Conversation, Moved, Parties},
+        cursor::Which,
+        ids::ConversationId,
+        offline::{Entry, Op},
+        people::{Agent, Person},
+    },
+    protocol::event::{self, Receipt},
+    socket::encode_text,
+};
+
+/// What may be replaced by a newer frame of the same kind and conversation.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    Conversation = 1,
+    Typing,
+    Delivered,
+    Read,
+    Presence,
+}
+
+/// The key under which a frame replaces an older one.
+pub fn key(kind: Kind, of: i64) -> u64 {
+    ((kind as u64) << 56) ^ (of as u64)
+}
+
+/// What has come of a command, as told to people; and what leaves the offline lists.
+#[derive(Default)]
+pub struct Fanout {
+    pub told: Vec<Told>,
+    pub offline: Vec<Op>,
+}
+
+impl Fanout {
+    fn tell(&mut self, to: Vec<Arc<Person>>, push: Push) {
+        self.tell_others(to, None, push);
+    }
+
+    fn tell_others(&mut self, to: Vec<Arc<Person>>, except: Option<SessionId>, push: Push) {
+        if !to.is_empty() {
+            self.told.push(Told { to, except, push, offline: None });
+        }
+    }
+
+    /// Tells whom an outcome concerns. `asked` is the session that caused it; `agents` are the shop's.
+    pub fn of(outcome: &Outcome, agents: &[Agent], asked: Option<SessionId>) -> Fanout {
+        let mut fanout = Fanout::default();
+        match outcome {
+            Outcome::Stored { now, message, cause } => fanout.stored(now, message, *cause, agents, asked),
+            Outcome::Moved { now, by, side, moved } => fanout.moved(now, by, *side, *moved, agents, asked),
+            Outcome::Settled { conversation, by, seq } => {
+                fanout.tell_others(vec![by.clone()], asked, Push::Settle { conversation: *conversation, upto: *seq });
+                fanout.trim(by, *conversation, *seq);
+            }
+            Outcome::Changed { now, before, cause, .. } => fanout.changed(now, before.as_ref(), *cause, agents),
+            Outcome::Recalled { now, by, seq, at, first_time: true } => {
+                let frame = event::recalled(now.conversation.id, *seq, by, *at);
+                fanout.tell(owned(audience::of_change(&now.conversation, agents)), Push::Event(encode_text(frame)));
+            }
+            _ => {}
+        }
+        fanout
+    }
+
+    fn stored(
+        &mut self,
+        now: &Arc<Snapshot>,
+        message: &Message,
+        cause: Option<Cause>,
+        agents: &[Agent],
+        asked: Option<SessionId>,
+    ) {
+        let (conversation, seq) = (message.conversation, message.seq);
+        let frame = encode_text(event::message(message, false));
+        let push = |due| Push::Message { conversation, seq, frame: frame.clone(), due };
+        let to = owned(audience::of_message(&now.conversation, message, agents));
+        if !to.is_empty() {
+            self.told.push(Told { to, except: None, push: push(true), offline: Some(Entry { conversation, seq }) });
+        }
+        self.tell_others(vec![message.from.clone()], asked, push(false));
+        if let Some(cause) = cause {
+            self.conversation(cause, now, agents);
+        }
+    }
+
+    fn moved(
+        &mut self,
+        now: &Conversation,
+        by: &Arc<Person>,
+        side: Which,
+        moved: Moved,
+        agents: &[Agent],
+        asked: Option<SessionId>,
+    ) {
+        let others = owned(audience::of_side(now, side.other(), agents));
+        for (kind, what, seq) in
+            [(Kind::Delivered, Receipt::Delivered, moved.delivered), (Kind::Read, Receipt::Read, moved.read)]
+        {
+            let Some(seq) = seq else { continue };
+            let frame = encode_text(event::receipt(what, now.id, by, seq));
+            self.tell(others.clone(), Push::Latest { key: key(kind, now.id.0), frame });
+        }
+        if moved.delivered.is_some() {
+            let upto = now.side(side).delivered;
+            self.tell_others(vec![by.clone()], asked, Push::Settle { conversation: now.id, upto });
+            self.trim(by, now.id, upto);
+        }
+    }
+
+    fn changed(&mut self, now: &Arc<Snapshot>, before: Option<&Arc<Person>>, cause: Cause, agents: &[Agent]) {
+        let conversation = &now.conversation;
+        let id = conversation.id;
+        let claimant = conversation.claimant();
+        let mut others: Vec<_> = agents.iter().map(|agent| agent.person.clone()).collect();
+        others.extend(before.cloned());
+        others.retain(|person| Some(person.id) != claimant.map(|c| c.id) && person.id != conversation.first_person().id);
+        others.dedup_by_key(|person| person.id);
+        self.tell(others, Push::Forget { conversation: id });
+        self.conversation(cause, now, agents);
+        if let Some(claimant) = claimant {
+            let (from, upto) = (conversation.second.delivered + 1, conversation.last_seq);
+            if from <= upto {
+                self.tell(vec![claimant.clone()], Push::HandOver { conversation: id, from, upto });
+            }
+        }
+    }
+
+    /// A change of the conversation, to the buyer and to all agents.
+    fn conversation(&mut self, cause: Cause, now: &Snapshot, agents: &[Agent]) {
+        for side in [Which::First, Which::Second] {
+            let of_side = |person: &&Arc<Person>| match &now.conversation.parties {
+                Parties::Support { buyer, .. } => (person.id == buyer.id) == (side == Which::First),
+                Parties::Direct { first, .. } => (person.id == first.id) == (side == Which::First),
+            };
+            let to: Vec<_> = audience::of_change(&now.conversation, agents).into_iter().filter(of_side).cloned().collect();
+            if !to.is_empty() {
+                self.tell(to, latest_summary(cause, now, side));
+            }
+        }
+    }
+
+    fn trim(&mut self, of: &Arc<Person>, conversation: ConversationId, seq: i64) {
+        self.offline.push(Op::Trim { of: of.clone(), entry: Entry { conversation, seq } });
+    }
+}
+
+/// A `conversation` event.
+pub fn latest_summary(cause: Cause, now: &Snapshot, side: Which) -> Push {
+    let frame = encode_text(event::conversation(cause, now, side));
+    Push::Latest { key: key(Kind::Conversation, now.conversation.id.0), frame }
+}
+
+/// Someone's typing, to the other side.
+pub fn typing(conversation: &Conversation, by: &Person, side: Which, on: bool, agents: &[Agent]) -> Told {
+    let frame = encode_text(event::typing(conversation.id, by, on));
+    Told {
+        to: owned(audience::of_side(conversation, side.other(), agents)),
+        except: None,
+        push: Push::Latest { key: key(Kind::Typing, conversation.id.0), frame },
+        offline: None,
+    }
+}
+
+/// Somebody's presence, or a shop's.
+pub fn presence(of: i64, frame: String, to: Vec<Arc<Person>>) -> Told {
+    Told { to, except: None, push: Push::Latest { key: key(Kind::Presence, of), frame: encode_text(frame) }, offline: None }
+}
+
+pub fn owned(people: Vec<&Arc<Person>>) -> Vec<Arc<Person>> {
+    people.into_iter().cloned().collect()
+}

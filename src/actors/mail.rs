@@ -1,0 +1,151 @@
+//! What actors say to each other.
+
+use std::sync::Arc;
+
+use actix::{Addr, Message};
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use super::session::Session;
+use crate::{
+    domain::{
+        command::{Command, Outcome},
+        ids::{ConversationId, Seq},
+        offline::Entry,
+        people::Person,
+        refusal::Refusal,
+    },
+    protocol::{close::Close, event::Notice},
+    socket::Connection,
+};
+
+/// Where a session's actor is.
+pub type SessionAddr = Addr<Connection<Session>>;
+
+/// A session's number, unique on its node.
+pub type SessionId = u64;
+
+/// What a command has come to.
+pub type Reply = Result<Outcome, Refusal>;
+
+/// Who waits for the reply to a command.
+#[derive(Debug)]
+pub enum Asked {
+    Session { at: SessionAddr, session: SessionId, id: Option<Arc<str>> },
+    Call(oneshot::Sender<Reply>),
+    Nobody,
+}
+
+impl Asked {
+    /// The session that asked, if one did.
+    pub fn session(&self) -> Option<SessionId> {
+        match self {
+            Asked::Session { session, .. } => Some(*session),
+            _ => None,
+        }
+    }
+
+    /// Gives the reply. Who no longer waits for it misses nothing.
+    pub fn answer(self, reply: Reply) {
+        match self {
+            Asked::Session { at, id, .. } => at.do_send(Answer { id, reply }),
+            Asked::Call(waiting) => drop(waiting.send(reply)),
+            Asked::Nobody => {}
+        }
+    }
+}
+
+/// To a dispatcher: do this, and tell whom it concerns.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct Do {
+    pub command: Command,
+    pub asked: Asked,
+}
+
+/// To a dispatcher: something that is passed on and never stored.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct Hint {
+    pub by: Arc<Person>,
+    pub conversation: ConversationId,
+    pub what: HintKind,
+    pub session: SessionAddr,
+    pub id: Option<Arc<str>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HintKind {
+    Typing(bool),
+    /// Only asks whether the conversation may be looked at.
+    View,
+}
+
+/// From the journal to a dispatcher: the command is on disk, or refused.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct Written {
+    pub reply: Reply,
+    pub asked: Asked,
+}
+
+/// From a dispatcher to a session: the reply to one of its frames.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct Answer {
+    pub id: Option<Arc<str>>,
+    pub reply: Reply,
+}
+
+/// From a dispatcher to a session: a hint was taken, or refused.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct HintAnswer {
+    pub id: Option<Arc<str>>,
+    pub conversation: ConversationId,
+    pub what: HintKind,
+    pub reply: Result<(), Refusal>,
+}
+
+/// Something for a session.
+#[derive(Message, Clone, Debug)]
+#[rtype(result = "()")]
+pub enum Push {
+    /// A message, encoded once for all. `due` is false for copies of the user's own messages, which nobody has to ack.
+    Message { conversation: ConversationId, seq: Seq, frame: Bytes, due: bool },
+    /// How something stands now: replaces an older frame of the same key that has not left yet.
+    Latest { key: u64, frame: Bytes },
+    /// Something that must not be replaced.
+    Event(Bytes),
+    Notice(Notice),
+    /// Another session, or another agent, has dealt with all up to here.
+    Settle { conversation: ConversationId, upto: Seq },
+    /// The user does not receive for this conversation any more.
+    Forget { conversation: ConversationId },
+    /// The user receives for this conversation from now on, and these are due.
+    HandOver { conversation: ConversationId, from: Seq, upto: Seq },
+    Close(Close),
+}
+
+/// From a dispatcher to the `ChatServer`: something for all sessions of some users.
+#[derive(Clone, Debug)]
+pub struct Told {
+    pub to: Vec<Arc<Person>>,
+    /// The session that knows already.
+    pub except: Option<SessionId>,
+    pub push: Push,
+    /// For the offline lists of those who have no session.
+    pub offline: Option<Entry>,
+}
+
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct Tell(pub Vec<Told>);
+
+/// From the `ChatServer` to a dispatcher: somebody's first session has come, or the last one has gone.
+#[derive(Message, Clone, Debug)]
+#[rtype(result = "()")]
+pub struct Seen {
+    pub person: Arc<Person>,
+    pub online: bool,
+}

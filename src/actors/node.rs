@@ -1,0 +1,159 @@
+//! What every session and every request has at hand: the actors, the store for reading, and what the operator has set.
+
+use std::{sync::Arc, time::Duration};
+
+use actix::Addr;
+
+use super::{
+    chat_server::{ChatServer, FindDirect, FindShop},
+    direct_dispatcher::DirectDispatcher,
+    journal::Journal,
+    mail::{Asked, Do, Reply},
+    offline_box::OfflineBox,
+    shop_dispatcher::ShopDispatcher,
+};
+use crate::{
+    auth::token::Tokens,
+    domain::{
+        command::{Act, Command, Target},
+        ids::{ConversationId, UserId},
+        people::{Person, Shop},
+        refusal::Refusal,
+    },
+    protocol::event::{Heartbeat, Limits},
+    socket,
+    store::{self, Db, conversations, people::People, pool::Readers, shops},
+};
+
+/// The services of a node. One, shared by all its threads.
+pub struct Node {
+    pub journal: Addr<Journal>,
+    pub chat: Addr<ChatServer>,
+    pub direct: Addr<DirectDispatcher>,
+    pub offline: Addr<OfflineBox>,
+    pub readers: Readers,
+    pub tokens: Tokens,
+    pub settings: Settings,
+    /// The limits of every socket.
+    pub socket: &'static socket::Limits,
+}
+
+/// What sessions keep to.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub limits: Limits,
+    pub messages_burst: u32,
+    pub login_timeout: Duration,
+    pub heartbeat: Heartbeat,
+    pub trust_shop_claims: bool,
+    pub recall_window: Duration,
+}
+
+/// Where a conversation's commands go.
+#[derive(Clone, Debug)]
+pub enum Route {
+    Shop(Addr<ShopDispatcher>),
+    Direct(Addr<DirectDispatcher>),
+}
+
+impl Route {
+    pub fn give(&self, work: Do) {
+        match self {
+            Route::Shop(dispatcher) => dispatcher.do_send(work),
+            Route::Direct(dispatcher) => dispatcher.do_send(work),
+        }
+    }
+
+    pub fn hint(&self, hint: super::mail::Hint) {
+        match self {
+            Route::Shop(dispatcher) => dispatcher.do_send(hint),
+            Route::Direct(dispatcher) => dispatcher.do_send(hint),
+        }
+    }
+}
+
+impl Node {
+    /// Where commands for `target` go; `user` has to do with that shop from now on.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such shop or conversation; `Unavailable` where the store cannot be read.
+    pub async fn route(&self, target: &Target, user: UserId) -> Result<Route, Refusal> {
+        let shop = match target {
+            Target::User(_) => None,
+            Target::Shop(name) => {
+                let name = name.clone();
+                Some(self.read(move |db| shops::by_name(db, &name)).await?.ok_or(Refusal::NotFound)?.shop())
+            }
+            Target::Conversation(id) => self.shop_of(*id).await?,
+        };
+        match shop {
+            Some(shop) => self.shop(shop, Some(user)).await.map(Route::Shop),
+            None => Ok(Route::Direct(self.direct.clone())),
+        }
+    }
+
+    /// The shop of a conversation; `None` for a direct one.
+    async fn shop_of(&self, id: ConversationId) -> Result<Option<Arc<Shop>>, Refusal> {
+        let found = self.read(move |db| conversations::load(db, &mut People::default(), id)).await?;
+        Ok(found.ok_or(Refusal::NotFound)?.shop().cloned())
+    }
+
+    /// A shop's dispatcher.
+    ///
+    /// # Errors
+    /// `Unavailable` when the node is stopping.
+    pub async fn shop(&self, shop: Arc<Shop>, user: Option<UserId>) -> Result<Addr<ShopDispatcher>, Refusal> {
+        self.chat.send(FindShop { shop, user }).await.map_err(|_| Refusal::BUSY)
+    }
+
+    /// Has a command done, and waits for what comes of it.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub async fn run(&self, by: Arc<Person>, target: &Target, act: Act) -> Reply {
+        let route = self.route(target, by.id).await?;
+        let (asked, reply) = tokio::sync::oneshot::channel();
+        route.give(Do { command: Command { by, at: super::now(), act }, asked: Asked::Call(asked) });
+        reply.await.unwrap_or(Err(Refusal::BUSY))
+    }
+
+    /// Reads from the store, on a thread that may block.
+    ///
+    /// # Errors
+    /// `Unavailable`; the log has the cause.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&mut Db) -> diesel::QueryResult<T> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let readers = self.readers.clone();
+        blocking(move || readers.read(read)).await
+    }
+}
+
+/// Makes the one `DirectDispatcher` known.
+///
+/// # Errors
+/// `Unavailable` when the node is stopping.
+pub async fn find_direct(chat: &Addr<ChatServer>) -> Result<Addr<DirectDispatcher>, Refusal> {
+    chat.send(FindDirect).await.map_err(|_| Refusal::BUSY)
+}
+
+/// Runs `work` on a thread that may block.
+///
+/// # Errors
+/// `Unavailable`; the log has the cause.
+pub async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, store::Error> + Send + 'static,
+) -> Result<T, Refusal> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => {
+            tracing::error!(%error, "the store cannot be read");
+            Err(Refusal::BUSY)
+        }
+        Err(error) => {
+            tracing::error!(%error, "a reading was broken off");
+            Err(Refusal::BUSY)
+        }
+    }
+}

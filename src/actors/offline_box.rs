@@ -1,0 +1,144 @@
+//! The offline box: pushes, lists and trims offline lists, on a thread of its own, because both kinds of lists block.
+//!
+//! What it cannot do it drops and counts: the lists save reading, and what they lack is filled in from the store.
+
+use std::{sync::mpsc, thread};
+
+use actix::prelude::*;
+use tokio::sync::oneshot;
+
+use crate::domain::{
+    offline::{Entry, Lists, Op, Unavailable},
+    people::Person,
+};
+use std::sync::Arc;
+
+/// How many operations go into one pipeline or transaction.
+const LARGEST: usize = 1_000;
+/// How many may wait for a Redis that does not answer.
+const CAPACITY: usize = 100_000;
+
+enum Work {
+    Ops(Vec<Op>),
+    Entries(Arc<Person>, oneshot::Sender<Result<Vec<Entry>, Unavailable>>),
+    /// Whether the lists are complete.
+    Ask(oneshot::Sender<Result<bool, Unavailable>>),
+    /// They are, from now on.
+    Complete(oneshot::Sender<Result<(), Unavailable>>),
+}
+
+pub struct OfflineBox {
+    work: mpsc::SyncSender<Work>,
+    start: Option<(Box<dyn Lists>, mpsc::Receiver<Work>)>,
+}
+
+impl OfflineBox {
+    pub fn new(lists: Box<dyn Lists>) -> OfflineBox {
+        let (work, receive) = mpsc::sync_channel(CAPACITY);
+        OfflineBox { work, start: Some((lists, receive)) }
+    }
+
+    fn give(&self, work: Work) {
+        if self.work.try_send(work).is_err() {
+            metrics::counter!("shopbell_offline_dropped_total").increment(1);
+        }
+    }
+}
+
+impl Actor for OfflineBox {
+    type Context = Context<Self>;
+
+    fn started(&mut self, _: &mut Self::Context) {
+        let Some((lists, work)) = self.start.take() else { return };
+        let spawned = thread::Builder::new().name("offline".into()).spawn(move || serve(lists, &work));
+        if let Err(error) = spawned {
+            tracing::error!(%error, "the offline box did not start");
+            System::current().stop_with_code(1);
+        }
+    }
+}
+
+fn serve(mut lists: Box<dyn Lists>, work: &mpsc::Receiver<Work>) {
+    let mut next = None;
+    while let Some(work_now) = next.take().or_else(|| work.recv().ok()) {
+        match work_now {
+            Work::Ops(mut ops) => {
+                while ops.len() < LARGEST {
+                    match work.try_recv() {
+                        Ok(Work::Ops(more)) => ops.extend(more),
+                        Ok(other) => {
+                            next = Some(other);
+                            break;
+                        }
+                        Err(_) => break,
+                    }
+                }
+                if lists.apply(&ops).is_err() {
+                    metrics::counter!("shopbell_offline_dropped_total").increment(ops.len() as u64);
+                }
+            }
+            Work::Entries(of, waiting) => {
+                // Nobody waits any longer for a list that was silent for too long.
+                if !waiting.is_closed() {
+                    drop(waiting.send(lists.entries(&of)));
+                }
+            }
+            Work::Ask(waiting) => drop(waiting.send(lists.is_complete())),
+            Work::Complete(waiting) => drop(waiting.send(lists.set_complete())),
+        }
+    }
+}
+
+/// Apply these, some time soon.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Ops(pub Vec<Op>);
+
+impl Handler<Ops> for OfflineBox {
+    type Result = ();
+
+    fn handle(&mut self, Ops(ops): Ops, _: &mut Self::Context) {
+        if !ops.is_empty() {
+            self.give(Work::Ops(ops));
+        }
+    }
+}
+
+/// A user's entries, sent to whoever waits.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Entries(pub Arc<Person>, pub oneshot::Sender<Result<Vec<Entry>, Unavailable>>);
+
+impl Handler<Entries> for OfflineBox {
+    type Result = ();
+
+    fn handle(&mut self, Entries(of, waiting): Entries, _: &mut Self::Context) {
+        self.give(Work::Entries(of, waiting));
+    }
+}
+
+/// Whether the lists hold all that they should.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct AskComplete(pub oneshot::Sender<Result<bool, Unavailable>>);
+
+impl Handler<AskComplete> for OfflineBox {
+    type Result = ();
+
+    fn handle(&mut self, AskComplete(waiting): AskComplete, _: &mut Self::Context) {
+        self.give(Work::Ask(waiting));
+    }
+}
+
+/// The lists have been filled.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct SetComplete(pub oneshot::Sender<Result<(), Unavailable>>);
+
+impl Handler<SetComplete> for OfflineBox {
+    type Result = ();
+
+    fn handle(&mut self, SetComplete(waiting): SetComplete, _: &mut Self::Context) {
+        self.give(Work::Complete(waiting));
+    }
+}

@@ -1,0 +1,114 @@
+//! Redelivery: the sweeps that heal what a crash or a loss has left behind.
+//!
+//! A session repeats by itself what its client has not acked. This actor fills the offline lists from the store when they are not
+//! complete (the process ended between a commit and a push, or Redis has lost its memory), and takes conversations from claimants
+//! that have been gone too long.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use actix::prelude::*;
+use tokio::sync::oneshot;
+
+use super::{
+    chat_server::{WhoIsGone, WhoIsHere},
+    mail::{Asked, Do},
+    node::Node,
+    offline_box::{AskComplete, Ops, SetComplete},
+};
+use crate::{
+    domain::{
+        command::{Act, Command, Target},
+        ids::UserId,
+        offline::Op,
+        refusal::Refusal,
+    },
+    store::{conversations, users, waiting_acks},
+};
+
+const LISTS: Duration = Duration::from_secs(2);
+const CLAIMS: Duration = Duration::from_secs(5);
+
+pub struct Redelivery {
+    node: Arc<Node>,
+    claim_grace: Duration,
+    filling: bool,
+}
+
+impl Redelivery {
+    pub fn new(node: Arc<Node>, claim_grace: Duration) -> Redelivery {
+        Redelivery { node, claim_grace, filling: false }
+    }
+
+    fn check_lists(&mut self, ctx: &mut Context<Self>) {
+        if std::mem::replace(&mut self.filling, true) {
+            return;
+        }
+        let node = self.node.clone();
+        let filled = async move {
+            if let Err(refusal) = fill_lists(&node).await {
+                tracing::debug!(?refusal, "offline lists were not filled");
+            }
+        };
+        ctx.spawn(filled.into_actor(self).map(|(), this, _| this.filling = false));
+    }
+
+    fn check_claims(&mut self, ctx: &mut Context<Self>) {
+        let (node, grace) = (self.node.clone(), self.claim_grace);
+        let checked = async move {
+            if let Err(refusal) = release_gone(&node, grace).await {
+                tracing::debug!(?refusal, "claims were not checked");
+            }
+        };
+        ctx.spawn(checked.into_actor(self));
+    }
+}
+
+impl Actor for Redelivery {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.check_lists(ctx);
+        ctx.run_interval(LISTS, Self::check_lists);
+        ctx.run_interval(CLAIMS.min(self.claim_grace / 2).max(Duration::from_millis(100)), Self::check_claims);
+    }
+}
+
+/// Fills the lists where they have lost something: for each conversation that waits, what each agent on duty has not acked. What is
+/// due to buyers, claimants and direct users follows from their cursors alone.
+async fn fill_lists(node: &Node) -> Result<(), Refusal> {
+    let (ask, complete) = oneshot::channel();
+    node.offline.do_send(AskComplete(ask));
+    if complete.await.unwrap_or(Ok(true)).unwrap_or(true) {
+        return Ok(());
+    }
+    let due = node.read(waiting_acks::due_to_agents).await?;
+    let users: Vec<UserId> = due.iter().map(|(person, _)| person.id).collect::<HashSet<_>>().into_iter().collect();
+    let here = node.chat.send(WhoIsHere(users)).await.map_err(|_| Refusal::BUSY)?;
+    let ops: Vec<Op> =
+        due.into_iter().filter(|(person, _)| !here.contains(&person.id)).map(|(to, entry)| Op::Push { to, entry }).collect();
+    metrics::counter!("shopbell_offline_filled_total").increment(ops.len() as u64);
+    for chunk in ops.chunks(1_000) {
+        node.offline.do_send(Ops(chunk.to_vec()));
+    }
+    let (done, completed) = oneshot::channel();
+    node.offline.do_send(SetComplete(done));
+    drop(completed.await);
+    Ok(())
+}
+
+/// Takes conversations from claimants who have had no session for `grace`.
+async fn release_gone(node: &Node, grace: Duration) -> Result<(), Refusal> {
+    let claims = node.read(conversations::claims).await?;
+    let users = claims.iter().map(|claim| claim.2).collect();
+    let gone = node.chat.send(WhoIsGone { users, longer_than: grace }).await.map_err(|_| Refusal::BUSY)?;
+    for (conversation, claim_version, claimant) in claims {
+        if !gone.contains(&claimant) {
+            continue;
+        }
+        let Some(user) = node.read(move |db| users::by_id(db, claimant)).await? else { continue };
+        let route = node.route(&Target::Conversation(conversation), claimant).await?;
+        let act = Act::LoseClaimant { conversation, claim_version };
+        route.give(Do { command: Command { by: user.person(), at: super::now(), act }, asked: Asked::Nobody });
+    }
+    Ok(())
+}

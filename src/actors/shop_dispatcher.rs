@@ -1,0 +1,441 @@
+//! The `ShopDispatcher`: one shop's conversations.
+//!
+//! It passes commands to the journal, which decides them in its transaction, and fans out what has come of them: a buyer's messages to
+//! all agents on duty until one of them claims the conversation, then to that one alone. What it knows of agents and claims it
+//! learns from outcomes, in the order in which they were written.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use actix::prelude::*;
+
+use super::{
+    chat_server::{ChatServer, WhoIsHere},
+    direct_dispatcher::load,
+    fanout::{self, Fanout},
+    journal::{Append, Journal},
+    mail::{Do, Hint, HintAnswer, HintKind, Push, Seen, Tell, Told, Written},
+    node::blocking,
+    offline_box::{OfflineBox, Ops},
+};
+use crate::{
+    domain::{
+        audience,
+        command::{Outcome, Snapshot},
+        conversation::{Cause, Conversation, Standing, State},
+        cursor::Which,
+        ids::{ConversationId, UserId},
+        people::{Agent, Person, Shop, Status},
+        refusal::Refusal,
+        waiting_line::WaitingLine,
+    },
+    protocol::event::{self, Notice, Whose},
+    store::{Db, agents, conversations, pool::Readers},
+};
+
+/// News of messages are merged to one in this time, per conversation.
+const ACTIVITY: Duration = Duration::from_secs(1);
+/// How often those who wait are told that they have moved up.
+const POSITIONS: Duration = Duration::from_secs(10);
+
+pub struct ShopDispatcher {
+    shop: Arc<Shop>,
+    chat: Addr<ChatServer>,
+    journal: Addr<Journal>,
+    offline: Addr<OfflineBox>,
+    readers: Readers,
+    presence_delay: Duration,
+    agents: Vec<Agent>,
+    /// The agents who have a session.
+    here: HashSet<UserId>,
+    /// The conversations that are not resolved.
+    open: HashMap<ConversationId, Arc<Conversation>>,
+    of_buyer: HashMap<UserId, ConversationId>,
+    line: WaitingLine,
+    told_position: HashMap<ConversationId, usize>,
+    activity: HashMap<ConversationId, Activity>,
+    /// What was last told of whom; the version tells a timer whether it is still the latest.
+    presence: HashMap<Of, Presence>,
+}
+
+struct Activity {
+    told: Instant,
+    pending: Option<Arc<Snapshot>>,
+}
+
+/// Whose presence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Of {
+    User(UserId),
+    Shop,
+}
+
+#[derive(Default)]
+struct Presence {
+    now: (bool, Option<Status>),
+    told: Option<(bool, Option<Status>)>,
+    version: u64,
+}
+
+/// What a dispatcher has to know when it starts.
+struct Start {
+    agents: Vec<Agent>,
+    open: Vec<Conversation>,
+}
+
+impl ShopDispatcher {
+    pub fn new(
+        shop: Arc<Shop>,
+        chat: Addr<ChatServer>,
+        journal: Addr<Journal>,
+        offline: Addr<OfflineBox>,
+        readers: Readers,
+        presence_delay: Duration,
+    ) -> ShopDispatcher {
+        ShopDispatcher {
+            shop,
+            chat,
+            journal,
+            offline,
+            readers,
+            presence_delay,
+            agents: Vec::new(),
+            here: HashSet::new(),
+            open: HashMap::new(),
+            of_buyer: HashMap::new(),
+            line: WaitingLine::default(),
+            told_position: HashMap::new(),
+            activity: HashMap::new(),
+            presence: HashMap::new(),
+        }
+    }
+
+    /// Reads who works here, and whatever else is asked for; nothing else is handled until it is known.
+    fn learn(&mut self, ctx: &mut Context<Self>, read: impl FnOnce(&mut Db) -> diesel::QueryResult<Start> + Send + 'static) {
+        let (readers, chat) = (self.readers.clone(), self.chat.clone());
+        let learning = async move {
+            let start = blocking(move || readers.read(read)).await?;
+            let agents = start.agents.iter().map(|agent| agent.person.id).collect();
+            let here = chat.send(WhoIsHere(agents)).await.unwrap_or_default();
+            Ok::<_, Refusal>((start, here))
+        };
+        let learned = learning.into_actor(self).map(|learned, this, ctx| match learned {
+            Ok((start, here)) => this.learned(start, here, ctx),
+            Err(_) => {
+                // The store will be back, and this dispatcher with it.
+                ctx.run_later(Duration::from_millis(500), Self::learn_all);
+            }
+        });
+        ctx.wait(learned);
+    }
+
+    fn learn_all(&mut self, ctx: &mut Context<Self>) {
+        let shop = self.shop.id;
+        self.learn(ctx, move |db| {
+            Ok(Start { agents: roster(db, shop)?, open: conversations::open(db, shop)? })
+        });
+    }
+
+    fn learned(&mut self, start: Start, here: HashSet<UserId>, ctx: &mut Context<Self>) {
+        self.agents = start.agents;
+        for conversation in start.open {
+            self.note(&Arc::new(conversation));
+        }
+        for agent in self.agents.clone() {
+            self.set_presence(Of::User(agent.person.id), (here.contains(&agent.person.id), Some(agent.status)), ctx);
+        }
+        self.here = here;
+        self.update_shop_presence(ctx);
+    }
+
+    /// Takes note of how a conversation stands.
+    fn note(&mut self, conversation: &Arc<Conversation>) {
+        self.line.update(conversation);
+        let (id, buyer) = (conversation.id, conversation.first_person().id);
+        if conversation.state == State::Resolved {
+            self.open.remove(&id);
+            self.of_buyer.remove(&buyer);
+            self.activity.remove(&id);
+        } else {
+            self.open.insert(id, conversation.clone());
+            self.of_buyer.insert(buyer, id);
+        }
+        if conversation.state != State::Waiting {
+            self.told_position.remove(&id);
+        }
+    }
+
+    /// Somebody has a session and takes new conversations.
+    fn on_duty(&self) -> bool {
+        self.agents.iter().any(|agent| agent.status == Status::Online && self.here.contains(&agent.person.id))
+    }
+
+    fn happened(&mut self, outcome: &Outcome, ctx: &mut Context<Self>) {
+        match outcome {
+            Outcome::Stored { now, cause, .. } => {
+                self.note(&Arc::new(now.conversation.clone()));
+                match cause {
+                    Some(_) => self.welcome_buyer(&now.conversation),
+                    None => self.note_activity(now, ctx),
+                }
+            }
+            Outcome::Changed { now, cause, before, .. } => {
+                self.note(&Arc::new(now.conversation.clone()));
+                if *cause == Cause::Claimed || before.is_none() {
+                    self.tell_buyers_presence(&now.conversation);
+                }
+            }
+            Outcome::Moved { now, .. } => self.note(now),
+            Outcome::Recalled { now, .. } => self.note(&Arc::new(now.conversation.clone())),
+            Outcome::StatusSet { agent, .. } => self.set_agent(agent.clone(), ctx),
+            _ => {}
+        }
+    }
+
+    // Those who wait.
+
+    /// Tells a buyer whose ticket has just been opened where it stands.
+    fn welcome_buyer(&mut self, conversation: &Conversation) {
+        let Some(position) = self.line.position(conversation.id) else { return };
+        self.told_position.insert(conversation.id, position);
+        let mut notices = vec![Notice::QueuePosition { conversation: conversation.id, position }];
+        if !self.on_duty() {
+            notices.push(Notice::Away { conversation: conversation.id });
+        }
+        let to = conversation.first_person();
+        self.tell(notices.into_iter().map(|notice| told(vec![to.clone()], Push::Notice(notice))).collect());
+    }
+
+    /// Tells those who have moved up.
+    fn tell_positions(&mut self) {
+        let mut all = Vec::new();
+        for (index, id) in self.line.iter().enumerate() {
+            let position = index + 1;
+            if self.told_position.insert(id, position) != Some(position)
+                && let Some(conversation) = self.open.get(&id)
+            {
+                let notice = Notice::QueuePosition { conversation: id, position };
+                all.push(told(vec![conversation.first_person().clone()], Push::Notice(notice)));
+            }
+        }
+        self.tell(all);
+    }
+
+    // News of messages.
+
+    /// Tells the agents other than the claimant that there is a new message: at once, or with the next ones a little later.
+    fn note_activity(&mut self, now: &Arc<Snapshot>, ctx: &mut Context<Self>) {
+        let id = now.conversation.id;
+        let at = Instant::now();
+        if let Some(activity) = self.activity.get_mut(&id)
+            && at.saturating_duration_since(activity.told) < ACTIVITY
+        {
+            if activity.pending.replace(now.clone()).is_none() {
+                let wait = ACTIVITY.saturating_sub(at.saturating_duration_since(activity.told));
+                ctx.run_later(wait, move |this, _| this.tell_pending_activity(id));
+            }
+            return;
+        }
+        self.tell_activity(now);
+    }
+
+    fn tell_pending_activity(&mut self, id: ConversationId) {
+        if let Some(now) = self.activity.get_mut(&id).and_then(|activity| activity.pending.take()) {
+            self.tell_activity(&now);
+        }
+    }
+
+    fn tell_activity(&mut self, now: &Snapshot) {
+        self.activity.insert(now.conversation.id, Activity { told: Instant::now(), pending: None });
+        let to = fanout::owned(audience::of_activity(&now.conversation, &self.agents));
+        if !to.is_empty() {
+            self.tell(vec![told(to, fanout::latest_summary(Cause::Message, now, Which::Second))]);
+        }
+    }
+
+    // Presence.
+
+    fn set_agent(&mut self, agent: Agent, ctx: &mut Context<Self>) {
+        let (id, status) = (agent.person.id, agent.status);
+        self.agents.retain(|known| known.person.id != id);
+        self.agents.push(agent);
+        self.set_presence(Of::User(id), (self.here.contains(&id), Some(status)), ctx);
+        self.update_shop_presence(ctx);
+    }
+
+    fn update_shop_presence(&mut self, ctx: &mut Context<Self>) {
+        let on_duty = self.on_duty();
+        self.set_presence(Of::Shop, (on_duty, None), ctx);
+    }
+
+    /// Notes a presence, and tells it when it has been stable for a while.
+    fn set_presence(&mut self, of: Of, now: (bool, Option<Status>), ctx: &mut Context<Self>) {
+        let presence = self.presence.entry(of).or_default();
+        if presence.version > 0 && presence.now == now {
+            return;
+        }
+        presence.now = now;
+        presence.version += 1;
+        let version = presence.version;
+        ctx.run_later(self.presence_delay, move |this, _| this.tell_presence(of, version));
+    }
+
+    fn tell_presence(&mut self, of: Of, version: u64) {
+        let Some(presence) = self.presence.get_mut(&of) else { return };
+        if presence.version != version || presence.told == Some(presence.now) {
+            return;
+        }
+        let (now, before) = (presence.now, presence.told.replace(presence.now));
+        // Nobody has seen it otherwise, so there is nothing to correct.
+        if before.is_none() && !now.0 {
+            return;
+        }
+        let at = super::now();
+        let all = match of {
+            Of::Shop => {
+                let frame = event::presence(Whose::Shop(&self.shop), now.0, None, at);
+                let buyers = self.open.values().map(|conversation| conversation.first_person().clone()).collect();
+                fanout::presence(-1, frame, buyers)
+            }
+            Of::User(user) => match self.agents.iter().find(|agent| agent.person.id == user) {
+                Some(agent) => {
+                    let frame = event::presence(Whose::User(&agent.person), now.0, now.1, at);
+                    let others = self.agents.iter().map(|agent| agent.person.clone()).filter(|p| p.id != user);
+                    fanout::presence(user.0, frame, others.collect())
+                }
+                None => match self.of_buyer.get(&user).and_then(|id| self.open.get(id)) {
+                    Some(conversation) => {
+                        let frame = event::presence(Whose::User(conversation.first_person()), now.0, None, at);
+                        fanout::presence(user.0, frame, conversation.claimant().cloned().into_iter().collect())
+                    }
+                    None => return,
+                },
+            },
+        };
+        self.tell(vec![all]);
+        if !now.0 && !self.agents.iter().any(|agent| Of::User(agent.person.id) == of) && of != Of::Shop {
+            self.presence.remove(&of);
+        }
+    }
+
+    /// A new claimant learns whether its buyer is there.
+    fn tell_buyers_presence(&mut self, conversation: &Conversation) {
+        let (Some(claimant), buyer) = (conversation.claimant(), conversation.first_person()) else { return };
+        let online = self.presence.get(&Of::User(buyer.id)).and_then(|presence| presence.told);
+        if let Some((online, _)) = online {
+            let frame = event::presence(Whose::User(buyer), online, None, super::now());
+            self.tell(vec![fanout::presence(buyer.id.0, frame, vec![claimant.clone()])]);
+        }
+    }
+
+    fn tell(&self, told: Vec<Told>) {
+        if !told.is_empty() {
+            self.chat.do_send(Tell(told));
+        }
+    }
+
+    fn standing(&self, conversation: &Conversation, user: UserId) -> Result<Standing, Refusal> {
+        let role = self.agents.iter().find(|agent| agent.person.id == user).map(|agent| agent.role);
+        conversation.standing(user, role).ok_or(Refusal::NotFound)
+    }
+
+    /// Passes a hint on, if it is that person's to give.
+    fn hint(&self, conversation: &Conversation, by: &Arc<Person>, what: HintKind) -> Result<(), Refusal> {
+        let standing = self.standing(conversation, by.id)?;
+        if let HintKind::Typing(on) = what {
+            let side = conversation.speaks_for(by.id, standing)?;
+            self.tell(vec![fanout::typing(conversation, by, side, on, &self.agents)]);
+        }
+        Ok(())
+    }
+}
+
+fn told(to: Vec<Arc<Person>>, push: Push) -> Told {
+    Told { to, except: None, push, offline: None }
+}
+
+fn roster(db: &mut Db, shop: crate::domain::ids::ShopId) -> diesel::QueryResult<Vec<Agent>> {
+    Ok(agents::of_shop(db, shop)?.iter().map(|(row, user)| row.agent(user)).collect())
+}
+
+impl Actor for ShopDispatcher {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.learn_all(ctx);
+        ctx.run_interval(POSITIONS, |this, _| this.tell_positions());
+    }
+}
+
+impl Handler<Do> for ShopDispatcher {
+    type Result = ();
+
+    fn handle(&mut self, Do { command, asked }: Do, ctx: &mut Self::Context) {
+        self.journal.do_send(Append { command, to: ctx.address().recipient(), asked });
+    }
+}
+
+impl Handler<Written> for ShopDispatcher {
+    type Result = ();
+
+    fn handle(&mut self, Written { reply, asked }: Written, ctx: &mut Self::Context) {
+        if let Ok(outcome) = &reply {
+            let fanout = Fanout::of(outcome, &self.agents, asked.session());
+            self.tell(fanout.told);
+            self.offline.do_send(Ops(fanout.offline));
+            self.happened(outcome, ctx);
+        }
+        asked.answer(reply);
+    }
+}
+
+impl Handler<Hint> for ShopDispatcher {
+    type Result = ();
+
+    fn handle(&mut self, hint: Hint, ctx: &mut Self::Context) {
+        let Hint { by, conversation: id, what, session, id: frame } = hint;
+        if let Some(conversation) = self.open.get(&id) {
+            let reply = self.hint(conversation, &by, what);
+            return session.do_send(HintAnswer { id: frame, conversation: id, what, reply });
+        }
+        let loaded = load(self.readers.clone(), id).into_actor(self).map(move |loaded, this, _| {
+            let reply = loaded.and_then(|conversation| this.hint(&conversation, &by, what));
+            session.do_send(HintAnswer { id: frame, conversation: id, what, reply });
+        });
+        ctx.spawn(loaded);
+    }
+}
+
+impl Handler<Seen> for ShopDispatcher {
+    type Result = ();
+
+    fn handle(&mut self, Seen { person, online }: Seen, ctx: &mut Self::Context) {
+        let status = self.agents.iter().find(|agent| agent.person.id == person.id).map(|agent| agent.status);
+        if status.is_some() {
+            if online {
+                self.here.insert(person.id);
+            } else {
+                self.here.remove(&person.id);
+            }
+            self.update_shop_presence(ctx);
+        }
+        self.set_presence(Of::User(person.id), (online, status), ctx);
+    }
+}
+
+/// The shop's agents have been changed: learn them anew, before anything that comes later.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct AgentsChanged;
+
+impl Handler<AgentsChanged> for ShopDispatcher {
+    type Result = ();
+
+    fn handle(&mut self, _: AgentsChanged, ctx: &mut Self::Context) {
+        let shop = self.shop.id;
+        self.learn(ctx, move |db| Ok(Start { agents: roster(db, shop)?, open: Vec::new() }));
+    }
+}
