@@ -122,6 +122,11 @@ impl Link {
         since.is_some_and(|since| now.saturating_duration_since(since) >= self.limits.stall)
     }
 
+    /// Whether nothing is left to say, or nobody to say it.
+    pub(super) fn is_drained(&self) -> bool {
+        self.outbox.borrow().is_drained()
+    }
+
     /// The client has answered our close frame, or says nothing more: what is queued is the last.
     pub(super) fn finish(&mut self) {
         self.outbox.borrow_mut().finish();

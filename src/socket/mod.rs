@@ -17,8 +17,8 @@
 //!
 //! - `.on_connect(socket::on_connect)`: without it [`accept`] answers 503.
 //! - `.h1_write_buffer_size(1)`: the dispatcher then polls a body only once the kernel has taken all that the body gave
-//!   before. [`Link::flushed`] and the detection of slow readers rest on it. Responses other than streams are given to
-//!   the dispatcher whole, so they cost nothing more.
+//!   before. [`Link::flushed`] and the detection of slow readers rest on it. The price: the head of any
+//!   other response is written before its body, not with it.
 //! - `.client_disconnect_timeout(…)` not zero (the default is one second): after the last frame the dispatcher goes on
 //!   reading for so long, else unread input would make the kernel send a reset that destroys our close frame.
 //! - no TLS of its own: put a proxy in front. Inside TLS there is no socket for [`on_connect`] to keep.

@@ -48,6 +48,8 @@ pub struct Outbox {
     flushed: u64,
     waiting_since: Option<Instant>,
     finished: bool,
+    /// The body is gone, with its dispatcher or because all is done.
+    abandoned: bool,
     body: Option<Waker>,
 }
 
@@ -102,8 +104,8 @@ impl Outbox {
         self.pushed
     }
 
-    /// The stream position up to which all has left or was replaced: a frame is with the kernel once this has reached
-    /// what [`Outbox::pushed`] was after it was queued.
+    /// The stream position up to which everything has left, or was replaced or dropped: a frame is with the kernel once
+    /// this has reached what [`Outbox::pushed`] was after it was queued.
     pub fn flushed(&self) -> u64 {
         self.flushed
     }
@@ -111,6 +113,11 @@ impl Outbox {
     /// Since when the kernel has taken nothing although something waits for it.
     pub fn waiting_since(&self) -> Option<Instant> {
         self.waiting_since
+    }
+
+    /// Whether the kernel has taken everything, or nobody is left to give it.
+    pub fn is_drained(&self) -> bool {
+        self.abandoned || self.waiting_since.is_none()
     }
 
     /// The next bytes for the dispatcher: the rest of a large frame, a piece of one, one frame as it is, or several
@@ -151,7 +158,6 @@ impl Outbox {
             self.waiting_since = Some(now);
             return Poll::Ready(Some(chunk));
         }
-        self.flushed = self.pushed; // Nothing waits: whatever was replaced or dropped does not either.
         self.waiting_since = None;
         if self.frames.capacity() > KEPT_CAPACITY {
             self.frames = VecDeque::new();
@@ -186,5 +192,11 @@ impl Stream for Body {
             let _ = self.socket.shutdown(Shutdown::Write);
         }
         answer.map(|chunk| chunk.map(Ok))
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        self.outbox.borrow_mut().abandoned = true;
     }
 }
