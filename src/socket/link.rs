@@ -67,7 +67,7 @@ impl Link {
         }
         let now = Instant::now();
         let mut outbox = self.outbox.borrow_mut();
-        if matches!(end, End::Slow | End::Silent | End::Lost) {
+        if matches!(end, End::Slow | End::Silent) {
             outbox.clear();
         }
         if end != End::Lost {
@@ -133,7 +133,8 @@ impl Link {
     }
 
     /// Makes the kernel send RST and free its buffers, once both descriptors are closed. The shutdown gives the
-    /// dispatcher an error, whatever it waits for, so that it closes its own.
+    /// dispatcher an error, whatever it waits for, so that it closes its own; where nothing was waiting it sends FIN
+    /// first.
     pub(super) fn reset(&self) {
         let _ = self.socket.set_linger(Some(Duration::ZERO));
         let _ = self.socket.shutdown(Shutdown::Both);
