@@ -130,6 +130,9 @@ impl Assembler {
             (126 | 127, _) => return Ok(()),
             (short, _) => u64::from(short),
         };
+        if length > i64::MAX as u64 {
+            return Err(End::Violation("bad length"));
+        }
         if first & 0x08 != 0 {
             return if length > 125 { Err(End::Violation("control frame too long")) } else { Ok(()) };
         }
@@ -333,7 +336,7 @@ mod tests {
         let too_big = (vec![], Some(End::TooBig));
         assert_eq!(read(&[header(TEXT, LIMIT as u64 + 1)]), too_big);
         assert_eq!(read(&[header(BINARY, 1 << 40)]), too_big);
-        assert_eq!(read(&[header(BINARY, u64::MAX)]), too_big);
+        assert_eq!(read(&[header(BINARY, i64::MAX as u64)]), too_big);
         assert_eq!(read(&[header(TEXT, LIMIT as u64)]), (vec![], None));
         assert_eq!(read(&[frame(TEXT, "x".repeat(LIMIT).as_bytes())]).1, None);
     }
@@ -367,6 +370,7 @@ mod tests {
         };
         assert_eq!(violation(&[header(PING, 126)]), "control frame too long");
         assert_eq!(violation(&[header(CLOSE, 1 << 40)]), "control frame too long");
+        assert_eq!(violation(&[header(BINARY, u64::MAX)]), "bad length");
         assert_eq!(violation(&[vec![TEXT, 2, b'h', b'i']]), "frame is not masked");
         assert_eq!(violation(&[frame(0x83, b"")]), "unknown opcode");
         assert_eq!(violation(&[frame(0xc1, b"")]), "protocol error"); // a reserved bit

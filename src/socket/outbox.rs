@@ -146,7 +146,10 @@ impl Outbox {
 
     /// Takes the oldest frame if it is no longer than `room`.
     fn pop(&mut self, room: usize) -> Option<Waiting> {
-        let frame = self.frames.pop_front_if(|frame| frame.bytes.len() <= room)?;
+        if self.frames.front()?.bytes.len() > room {
+            return None;
+        }
+        let frame = self.frames.pop_front()?;
         self.bytes -= frame.bytes.len();
         Some(frame)
     }
