@@ -24,17 +24,18 @@ pub enum Beat {
     Gone,
 }
 
-/// When a peer was last heard, and when it was last pinged or would have been.
+/// When a peer was last heard and pinged, and when this was last looked at.
 #[derive(Clone, Copy, Debug)]
 pub struct Liveness {
     heard: Instant,
     pinged: Instant,
+    asked: Instant,
 }
 
 impl Liveness {
     /// A peer that has just arrived.
     pub fn new(now: Instant) -> Self {
-        Self { heard: now, pinged: now }
+        Self { heard: now, pinged: now, asked: now }
     }
 
     /// Something came from the peer.
@@ -42,18 +43,23 @@ impl Liveness {
         self.heard = now;
     }
 
-    /// Decides what is due at `now`. `Ping` is answered once an interval, as long as this is called at least as often;
-    /// a call that comes late does not make up for the pings it missed.
+    /// Decides what is due at `now`. To be asked several times an interval: who has not asked for longer than one was
+    /// itself asleep, cannot tell whether the peer was silent, and begins anew with a ping.
     pub fn beat(&mut self, heartbeat: &Heartbeat, now: Instant) -> Beat {
+        let slept = now.saturating_duration_since(self.asked) > heartbeat.interval;
+        self.asked = now;
+        if slept {
+            self.heard = now;
+            self.pinged = now;
+            return Beat::Ping;
+        }
         if now.saturating_duration_since(self.heard) >= heartbeat.timeout {
             return Beat::Gone;
         }
-        let since = now.saturating_duration_since(self.pinged);
-        if since < heartbeat.interval {
+        if now.saturating_duration_since(self.pinged) < heartbeat.interval {
             return Beat::Rest;
         }
-        // On the grid of intervals where possible, so that a coarse tick does not stretch them.
-        self.pinged = if since < 2 * heartbeat.interval { self.pinged + heartbeat.interval } else { now };
+        self.pinged += heartbeat.interval; // Not `now`: a coarse tick would stretch every interval.
         Beat::Ping
     }
 }
@@ -64,41 +70,49 @@ mod tests {
 
     const HEARTBEAT: Heartbeat = Heartbeat { interval: Duration::from_secs(10), timeout: Duration::from_secs(30) };
 
-    fn beats(heard_at: &[u64], asked_at: &[u64]) -> Vec<Beat> {
+    /// Asks every `tick` seconds until `end`, but not within `asleep`; returns what was due and when.
+    fn due(heard: &[u64], tick: usize, asleep: std::ops::Range<u64>, end: u64) -> Vec<(u64, Beat)> {
         let start = Instant::now();
-        let at = |seconds: &u64| start + Duration::from_secs(*seconds);
         let mut liveness = Liveness::new(start);
-        let mut answers = Vec::new();
-        for asked in asked_at {
-            if let Some(heard) = heard_at.iter().rfind(|heard| *heard <= asked) {
-                liveness.hear(at(heard));
+        let mut due = Vec::new();
+        for second in (0..=end).step_by(tick) {
+            let now = start + Duration::from_secs(second);
+            if asleep.contains(&second) {
+                continue;
             }
-            answers.push(liveness.beat(&HEARTBEAT, at(asked)));
+            if let Some(heard) = heard.iter().rfind(|heard| **heard <= second && **heard + tick as u64 > second) {
+                liveness.hear(start + Duration::from_secs(*heard));
+            }
+            match liveness.beat(&HEARTBEAT, now) {
+                Beat::Rest => {}
+                beat => due.push((second, beat)),
+            }
+            if due.last().is_some_and(|(_, beat)| *beat == Beat::Gone) {
+                break;
+            }
         }
-        answers
+        due
     }
 
     #[test]
     fn a_silent_peer_is_pinged_each_interval_and_then_given_up() {
-        assert_eq!(
-            beats(&[], &[1, 9, 10, 11, 20, 29, 30]),
-            [Beat::Rest, Beat::Rest, Beat::Ping, Beat::Rest, Beat::Ping, Beat::Rest, Beat::Gone]
-        );
+        assert_eq!(due(&[], 1, 0..0, 99), [(10, Beat::Ping), (20, Beat::Ping), (30, Beat::Gone)]);
     }
 
     #[test]
     fn a_peer_that_says_anything_is_kept_and_still_pinged() {
-        assert_eq!(beats(&[8, 17, 28], &[10, 20, 30, 40]), [Beat::Ping; 4]);
-        assert_eq!(beats(&[8], &[37, 38]), [Beat::Ping, Beat::Gone]);
+        assert_eq!(due(&[8, 17, 28], 1, 0..0, 40).len(), 4);
+        assert_eq!(due(&[8], 1, 0..0, 99).last(), Some(&(38, Beat::Gone)));
     }
 
     #[test]
     fn a_coarse_tick_does_not_stretch_the_interval() {
-        assert_eq!(beats(&[11], &[12, 20, 29]), [Beat::Ping, Beat::Ping, Beat::Rest]);
+        assert_eq!(due(&[9], 3, 0..0, 32), [(12, Beat::Ping), (21, Beat::Ping), (30, Beat::Ping)]);
     }
 
     #[test]
-    fn missed_pings_are_not_made_up_for() {
-        assert_eq!(beats(&[24], &[25, 26, 34, 35]), [Beat::Ping, Beat::Rest, Beat::Rest, Beat::Ping]);
+    fn who_was_asleep_does_not_blame_the_peer() {
+        assert_eq!(due(&[], 1, 15..70, 99), [(10, Beat::Ping), (70, Beat::Ping), (80, Beat::Ping), (90, Beat::Ping)]);
+        assert_eq!(due(&[], 1, 15..70, 100).last(), Some(&(100, Beat::Gone)));
     }
 }

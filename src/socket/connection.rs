@@ -17,6 +17,9 @@ pub trait App: Sized + Unpin + 'static {
     /// A whole `Text` or `Binary` message has come; never another kind, and none once the connection is ending.
     fn message(&mut self, message: Message, link: &mut Link, ctx: &mut Context<Connection<Self>>);
 
+    /// A ping or pong has come and was dealt with: for applications that count frames.
+    fn control(&mut self, _link: &mut Link, _ctx: &mut Context<Connection<Self>>) {}
+
     /// Called every [`Limits::tick`](super::Limits::tick), until the connection is ending.
     fn tick(&mut self, _link: &mut Link, _ctx: &mut Context<Connection<Self>>, _now: Instant) {}
 
@@ -30,13 +33,13 @@ pub struct Connection<A: App> {
     app: A,
     liveness: Liveness,
     started: bool,
-    /// The TCP connection is closed or closes by itself: it needs no reset.
-    gone: bool,
+    /// The client says no more: it sent FIN, or its connection is gone.
+    deaf: bool,
 }
 
 impl<A: App> Connection<A> {
     pub(super) fn new(link: Link, app: A) -> Self {
-        Self { link, app, liveness: Liveness::new(Instant::now()), started: false, gone: false }
+        Self { link, app, liveness: Liveness::new(Instant::now()), started: false, deaf: false }
     }
 
     /// The application and its link, for handlers of further actor messages.
@@ -52,12 +55,23 @@ impl<A: App> Connection<A> {
         if !self.link.is_ending() {
             self.app.tick(&mut self.link, ctx, now);
         }
-        if let Some(deadline) = self.link.deadline() {
-            let left = deadline.saturating_duration_since(now);
-            if left <= self.link.limits().tick {
-                ctx.run_later(left, |_, ctx| ctx.stop()); // Dropping the actor resets the connection.
-            }
+        self.leave(ctx, now);
+    }
+
+    /// Stops an ending connection once all is said, or its time is up. Dropping the actor does the rest.
+    fn leave(&mut self, ctx: &mut Context<Self>, now: Instant) {
+        let Some(deadline) = self.link.deadline() else { return };
+        let left = deadline.saturating_duration_since(now);
+        if self.is_over() || left.is_zero() {
+            ctx.stop();
+        } else if left < self.link.limits().tick {
+            ctx.run_later(left, |_, ctx| ctx.stop());
         }
+    }
+
+    /// Whether the TCP connection is closed, or closes by itself: both sides have said all.
+    fn is_over(&self) -> bool {
+        self.deaf && self.link.is_drained()
     }
 
     fn watch(&mut self, now: Instant) {
@@ -80,9 +94,11 @@ impl<A: App> Connection<A> {
             Message::Close(reason) => self.link.close(End::Client(reason.map(|reason| reason.code.into()))),
             Message::Ping(data) => {
                 self.link.send(encode(Message::Pong(data)));
+                self.app.control(&mut self.link, ctx);
             }
+            Message::Pong(_) => self.app.control(&mut self.link, ctx),
             Message::Text(_) | Message::Binary(_) => self.app.message(message, &mut self.link, ctx),
-            Message::Pong(_) | Message::Continuation(_) | Message::Nop => {}
+            Message::Continuation(_) | Message::Nop => {}
         }
     }
 }
@@ -107,19 +123,19 @@ impl<A: App> StreamHandler<Arrival> for Connection<A> {
         }
     }
 
-    /// The dispatcher is gone, or the client says no more. The dispatcher, if it lives, sends what is left.
+    /// The client says no more. The dispatcher, if it lives, sends what is left.
     fn finished(&mut self, ctx: &mut Self::Context) {
-        self.gone = true;
+        self.deaf = true;
         self.link.close(End::Lost);
         self.link.finish();
-        ctx.stop();
+        self.leave(ctx, Instant::now());
     }
 }
 
 /// The one place where a connection ends: an actor is dropped when it stops, and also when its thread does.
 impl<A: App> Drop for Connection<A> {
     fn drop(&mut self) {
-        if !self.gone {
+        if !self.is_over() {
             self.link.reset();
         }
         self.link.finish();

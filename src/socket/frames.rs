@@ -130,6 +130,9 @@ impl Assembler {
             (126 | 127, _) => return Ok(()),
             (short, _) => u64::from(short),
         };
+        if length > i64::MAX as u64 {
+            return Err(End::Violation("bad length"));
+        }
         if first & 0x08 != 0 {
             return if length > 125 { Err(End::Violation("control frame too long")) } else { Ok(()) };
         }
@@ -208,6 +211,191 @@ impl Stream for Frames {
                 Some(Ok(_)) => {}
                 Some(Err(_)) | None => return Poll::Ready(None), // The dispatcher is gone, or the client sent FIN.
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: usize = 1000;
+    const MASK: [u8; 4] = [0x11, 0x22, 0x33, 0x44];
+
+    /// A frame as a client sends it; `first` is FIN, the reserved bits and the opcode.
+    fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+        let mut bytes = header(first, payload.len() as u64);
+        bytes.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+        bytes
+    }
+
+    fn header(first: u8, length: u64) -> Vec<u8> {
+        let mut bytes = vec![first];
+        match length {
+            0..126 => bytes.push(0x80 | length as u8),
+            126..65536 => {
+                bytes.push(0x80 | 126);
+                bytes.extend((length as u16).to_be_bytes());
+            }
+            _ => {
+                bytes.push(0x80 | 127);
+                bytes.extend(length.to_be_bytes());
+            }
+        }
+        bytes.extend(MASK);
+        bytes
+    }
+
+    /// Feeds one part after the other; returns the messages so far, and the end if there was one.
+    fn read(parts: &[Vec<u8>]) -> (Vec<Message>, Option<End>) {
+        let mut assembler = Assembler::new(LIMIT);
+        let mut messages = Vec::new();
+        for part in parts {
+            assembler.feed(part);
+            loop {
+                match assembler.next_message() {
+                    Ok(Some(message)) => messages.push(message),
+                    Ok(None) => break,
+                    Err(end) => return (messages, Some(end)),
+                }
+            }
+        }
+        (messages, None)
+    }
+
+    fn text(text: &'static str) -> Message {
+        Message::Text(text.into())
+    }
+
+    fn ping(data: &'static str) -> Message {
+        Message::Ping(Bytes::from_static(data.as_bytes()))
+    }
+
+    const TEXT: u8 = 0x81;
+    const BINARY: u8 = 0x82;
+    const TEXT_BEGINS: u8 = 0x01;
+    const BINARY_BEGINS: u8 = 0x02;
+    const CONTINUES: u8 = 0x00;
+    const LAST: u8 = 0x80;
+    const CLOSE: u8 = 0x88;
+    const PING: u8 = 0x89;
+
+    #[test]
+    fn whole_messages_come_through() {
+        let binary = Message::Binary(Bytes::from_static(&[0xff, 0]));
+        assert_eq!(
+            read(&[[frame(TEXT, "grüße".as_bytes()), frame(BINARY, &[0xff, 0]), frame(TEXT, b"")].concat()]),
+            (vec![text("grüße"), binary, text("")], None)
+        );
+    }
+
+    #[test]
+    fn bytes_may_come_one_by_one() {
+        let long = "x".repeat(300);
+        let bytes = [frame(TEXT, b"hi"), frame(PING, b"p"), frame(TEXT, long.as_bytes())].concat();
+        let parts: Vec<_> = bytes.into_iter().map(|byte| vec![byte]).collect();
+        assert_eq!(read(&parts), (vec![text("hi"), ping("p"), Message::Text(long.into())], None));
+    }
+
+    #[test]
+    fn pings_may_come_between_fragments() {
+        assert_eq!(
+            read(&[
+                frame(TEXT_BEGINS, b"one "),
+                frame(PING, b"a"),
+                frame(CONTINUES, b"two "),
+                frame(PING, b"b"),
+                frame(LAST, b"three")
+            ]),
+            (vec![ping("a"), ping("b"), text("one two three")], None)
+        );
+        assert_eq!(
+            read(&[frame(BINARY_BEGINS, &[0xff]), frame(CONTINUES, b""), frame(LAST, b"")]),
+            (vec![Message::Binary(Bytes::from_static(&[0xff]))], None)
+        );
+    }
+
+    #[test]
+    fn a_message_in_a_million_fragments_takes_no_longer_than_its_bytes() {
+        let mut bytes = frame(BINARY_BEGINS, b"");
+        bytes.extend(frame(CONTINUES, b"x").repeat(1_000_000));
+        bytes.extend(frame(LAST, b""));
+        let mut assembler = Assembler::new(1_000_000);
+        for part in bytes.chunks(8000) {
+            assembler.feed(part);
+            if let Some(Message::Binary(whole)) = assembler.next_message().expect("valid frames") {
+                assert_eq!(whole.len(), 1_000_000);
+                return;
+            }
+        }
+        panic!("the message did not come out");
+    }
+
+    #[test]
+    fn what_is_too_big_is_refused_by_its_header() {
+        let too_big = (vec![], Some(End::TooBig));
+        assert_eq!(read(&[header(TEXT, LIMIT as u64 + 1)]), too_big);
+        assert_eq!(read(&[header(BINARY, 1 << 40)]), too_big);
+        assert_eq!(read(&[header(BINARY, i64::MAX as u64)]), too_big);
+        assert_eq!(read(&[header(TEXT, LIMIT as u64)]), (vec![], None));
+        assert_eq!(read(&[frame(TEXT, "x".repeat(LIMIT).as_bytes())]).1, None);
+    }
+
+    #[test]
+    fn the_limit_counts_all_fragments() {
+        let half = vec![b'x'; LIMIT / 2];
+        assert_eq!(read(&[frame(TEXT_BEGINS, &half), frame(LAST, &half)]).1, None);
+        assert_eq!(
+            read(&[frame(TEXT_BEGINS, &half), frame(CONTINUES, &half), header(LAST, 1)]),
+            (vec![], Some(End::TooBig))
+        );
+    }
+
+    #[test]
+    fn text_that_is_not_utf8_is_refused_as_soon_as_it_can_be_known() {
+        let bad = (vec![], Some(End::BadText));
+        assert_eq!(read(&[frame(TEXT, &[0xff])]), bad);
+        assert_eq!(read(&[frame(TEXT_BEGINS, b"ok"), frame(CONTINUES, &[0xff])]), bad);
+        // A surrogate is wrong from its second byte on, whatever follows.
+        assert_eq!(read(&[frame(TEXT_BEGINS, &[0xed]), frame(CONTINUES, &[0xa0])]), bad);
+        assert_eq!(read(&[frame(TEXT_BEGINS, &[0xc3]), frame(LAST, b"")]), bad);
+        assert_eq!(read(&[frame(TEXT_BEGINS, &[0xc3]), frame(LAST, &[0xbc])]), (vec![text("ü")], None));
+    }
+
+    #[test]
+    fn violations_are_told_apart_from_large_messages() {
+        let violation = |parts: &[Vec<u8>]| match read(parts) {
+            (_, Some(End::Violation(why))) => why,
+            other => panic!("expected a violation, got {other:?}"),
+        };
+        assert_eq!(violation(&[header(PING, 126)]), "control frame too long");
+        assert_eq!(violation(&[header(CLOSE, 1 << 40)]), "control frame too long");
+        assert_eq!(violation(&[header(BINARY, u64::MAX)]), "bad length");
+        assert_eq!(violation(&[vec![TEXT, 2, b'h', b'i']]), "frame is not masked");
+        assert_eq!(violation(&[frame(0x83, b"")]), "unknown opcode");
+        assert_eq!(violation(&[frame(0xc1, b"")]), "protocol error"); // a reserved bit
+        assert_eq!(violation(&[frame(0x09, b"")]), "control frame in fragments");
+        assert_eq!(violation(&[frame(LAST, b"")]), "continuation of nothing");
+        assert_eq!(violation(&[frame(CONTINUES, b"")]), "continuation of nothing");
+        assert_eq!(violation(&[frame(TEXT_BEGINS, b""), frame(TEXT, b"")]), "a message inside another");
+        assert_eq!(violation(&[frame(CLOSE, &[3])]), "bad length");
+        assert_eq!(read(&[frame(CLOSE, b"")]), (vec![Message::Close(None)], None));
+    }
+
+    #[test]
+    fn nothing_is_held_between_messages() {
+        let mut assembler = Assembler::new(LIMIT);
+        assembler.feed(&frame(TEXT, b"hello"));
+        assert!(matches!(assembler.next_message(), Ok(Some(_))));
+        assert!(matches!(assembler.next_message(), Ok(None)));
+        assert_eq!(assembler.input.capacity(), 0);
+    }
+
+    #[test]
+    fn a_text_frame_is_what_the_codec_would_write() {
+        for length in [0, 125, 126, 65535, 65536] {
+            let text = "x".repeat(length);
+            assert_eq!(encode_text(&text), encode(Message::Text(text.into())));
         }
     }
 }

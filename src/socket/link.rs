@@ -67,7 +67,7 @@ impl Link {
         }
         let now = Instant::now();
         let mut outbox = self.outbox.borrow_mut();
-        if matches!(end, End::Slow | End::Silent | End::Lost) {
+        if matches!(end, End::Slow | End::Silent) {
             outbox.clear();
         }
         if end != End::Lost {
@@ -122,13 +122,19 @@ impl Link {
         since.is_some_and(|since| now.saturating_duration_since(since) >= self.limits.stall)
     }
 
+    /// Whether nothing is left to say, or nobody to say it.
+    pub(super) fn is_drained(&self) -> bool {
+        self.outbox.borrow().is_drained()
+    }
+
     /// The client has answered our close frame, or says nothing more: what is queued is the last.
     pub(super) fn finish(&mut self) {
         self.outbox.borrow_mut().finish();
     }
 
     /// Makes the kernel send RST and free its buffers, once both descriptors are closed. The shutdown gives the
-    /// dispatcher an error, whatever it waits for, so that it closes its own.
+    /// dispatcher an error, whatever it waits for, so that it closes its own; where nothing was waiting it sends FIN
+    /// first.
     pub(super) fn reset(&self) {
         let _ = self.socket.set_linger(Some(Duration::ZERO));
         let _ = self.socket.shutdown(Shutdown::Both);
