@@ -1,5 +1,6 @@
 //! Shopbell: a customer-service chat server for web shops. `ARCHITECTURE.md` has the map.
 
+pub mod actors;
 pub mod auth;
 pub mod domain;
 pub mod protocol;

@@ -202,7 +202,8 @@ impl Handler<FindDirect> for ChatServer {
 
     fn handle(&mut self, _: FindDirect, ctx: &mut Self::Context) -> Self::Result {
         let direct = self.direct.get_or_insert_with(|| {
-            DirectDispatcher::new(ctx.address(), self.journal.clone(), self.offline.clone(), self.readers.clone()).start()
+            DirectDispatcher::new(ctx.address(), self.journal.clone(), self.offline.clone(), self.readers.clone())
+                .start()
         });
         MessageResult(direct.clone())
     }

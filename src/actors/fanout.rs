@@ -121,7 +121,8 @@ impl Fanout {
         let claimant = conversation.claimant();
         let mut others: Vec<_> = agents.iter().map(|agent| agent.person.clone()).collect();
         others.extend(before.cloned());
-        others.retain(|person| Some(person.id) != claimant.map(|c| c.id) && person.id != conversation.first_person().id);
+        others
+            .retain(|person| Some(person.id) != claimant.map(|c| c.id) && person.id != conversation.first_person().id);
         others.dedup_by_key(|person| person.id);
         self.tell(others, Push::Forget { conversation: id });
         self.conversation(cause, now, agents);
@@ -140,7 +141,8 @@ impl Fanout {
                 Parties::Support { buyer, .. } => (person.id == buyer.id) == (side == Which::First),
                 Parties::Direct { first, .. } => (person.id == first.id) == (side == Which::First),
             };
-            let to: Vec<_> = audience::of_change(&now.conversation, agents).into_iter().filter(of_side).cloned().collect();
+            let to: Vec<_> =
+                audience::of_change(&now.conversation, agents).into_iter().filter(of_side).cloned().collect();
             if !to.is_empty() {
                 self.tell(to, latest_summary(cause, now, side));
             }
@@ -171,7 +173,12 @@ pub fn typing(conversation: &Conversation, by: &Person, side: Which, on: bool, a
 
 /// Somebody's presence, or a shop's.
 pub fn presence(of: i64, frame: String, to: Vec<Arc<Person>>) -> Told {
-    Told { to, except: None, push: Push::Latest { key: key(Kind::Presence, of), frame: encode_text(frame) }, offline: None }
+    Told {
+        to,
+        except: None,
+        push: Push::Latest { key: key(Kind::Presence, of), frame: encode_text(frame) },
+        offline: None,
+    }
 }
 
 pub fn owned(people: Vec<&Arc<Person>>) -> Vec<Arc<Person>> {

@@ -84,7 +84,8 @@ impl Actor for Journal {
         ctx.set_mailbox_capacity(CAPACITY);
         let Some((writer, batches)) = self.start.take() else { return };
         let journal = ctx.address();
-        let spawned = thread::Builder::new().name("journal".into()).spawn(move || write_all(writer, &batches, &journal));
+        let spawned =
+            thread::Builder::new().name("journal".into()).spawn(move || write_all(writer, &batches, &journal));
         if let Err(error) = spawned {
             tracing::error!(%error, "the journal's writer did not start");
             System::current().stop_with_code(1);
@@ -140,7 +141,7 @@ impl Handler<Done> for Journal {
             }
         }
         if self.batcher.is_idle() {
-            self.drains.drain(..).for_each(|drained| drop(drained.send(())));
+            self.drains.drain(..).for_each(|drained| _ = drained.send(()));
         }
     }
 }
@@ -184,7 +185,7 @@ impl Handler<Drain> for Journal {
 
     fn handle(&mut self, Drain(drained): Drain, _: &mut Self::Context) {
         if self.batcher.is_idle() {
-            drop(drained.send(()));
+            _ = drained.send(());
         } else {
             self.drains.push(drained);
         }

@@ -112,18 +112,35 @@ pub struct HintAnswer {
 #[rtype(result = "()")]
 pub enum Push {
     /// A message, encoded once for all. `due` is false for copies of the user's own messages, which nobody has to ack.
-    Message { conversation: ConversationId, seq: Seq, frame: Bytes, due: bool },
+    Message {
+        conversation: ConversationId,
+        seq: Seq,
+        frame: Bytes,
+        due: bool,
+    },
     /// How something stands now: replaces an older frame of the same key that has not left yet.
-    Latest { key: u64, frame: Bytes },
+    Latest {
+        key: u64,
+        frame: Bytes,
+    },
     /// Something that must not be replaced.
     Event(Bytes),
     Notice(Notice),
     /// Another session, or another agent, has dealt with all up to here.
-    Settle { conversation: ConversationId, upto: Seq },
+    Settle {
+        conversation: ConversationId,
+        upto: Seq,
+    },
     /// The user does not receive for this conversation any more.
-    Forget { conversation: ConversationId },
+    Forget {
+        conversation: ConversationId,
+    },
     /// The user receives for this conversation from now on, and these are due.
-    HandOver { conversation: ConversationId, from: Seq, upto: Seq },
+    HandOver {
+        conversation: ConversationId,
+        from: Seq,
+        upto: Seq,
+    },
     Close(Close),
 }
 

@@ -84,8 +84,11 @@ async fn fill_lists(node: &Node) -> Result<(), Refusal> {
     let due = node.read(waiting_acks::due_to_agents).await?;
     let users: Vec<UserId> = due.iter().map(|(person, _)| person.id).collect::<HashSet<_>>().into_iter().collect();
     let here = node.chat.send(WhoIsHere(users)).await.map_err(|_| Refusal::BUSY)?;
-    let ops: Vec<Op> =
-        due.into_iter().filter(|(person, _)| !here.contains(&person.id)).map(|(to, entry)| Op::Push { to, entry }).collect();
+    let ops: Vec<Op> = due
+        .into_iter()
+        .filter(|(person, _)| !here.contains(&person.id))
+        .map(|(to, entry)| Op::Push { to, entry })
+        .collect();
     metrics::counter!("shopbell_offline_filled_total").increment(ops.len() as u64);
     for chunk in ops.chunks(1_000) {
         node.offline.do_send(Ops(chunk.to_vec()));

@@ -114,7 +114,11 @@ impl ShopDispatcher {
     }
 
     /// Reads who works here, and whatever else is asked for; nothing else is handled until it is known.
-    fn learn(&mut self, ctx: &mut Context<Self>, read: impl FnOnce(&mut Db) -> diesel::QueryResult<Start> + Send + 'static) {
+    fn learn(
+        &mut self,
+        ctx: &mut Context<Self>,
+        read: impl FnOnce(&mut Db) -> diesel::QueryResult<Start> + Send + 'static,
+    ) {
         let (readers, chat) = (self.readers.clone(), self.chat.clone());
         let learning = async move {
             let start = blocking(move || readers.read(read)).await?;
@@ -134,9 +138,7 @@ impl ShopDispatcher {
 
     fn learn_all(&mut self, ctx: &mut Context<Self>) {
         let shop = self.shop.id;
-        self.learn(ctx, move |db| {
-            Ok(Start { agents: roster(db, shop)?, open: conversations::open(db, shop)? })
-        });
+        self.learn(ctx, move |db| Ok(Start { agents: roster(db, shop)?, open: conversations::open(db, shop)? }));
     }
 
     fn learned(&mut self, start: Start, here: HashSet<UserId>, ctx: &mut Context<Self>) {

@@ -27,10 +27,14 @@ impl Verifier<Vec<u8>> for Hs256 {
     }
 }
 impl JwtSigner for Hs256 {
-    fn algorithm(&self) -> Algorithm { Algorithm::HS256 }
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::HS256
+    }
 }
 impl JwtVerifier for Hs256 {
-    fn algorithm(&self) -> Algorithm { Algorithm::HS256 }
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::HS256
+    }
 }
 
 fn signer(alg: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>> {
@@ -76,10 +80,8 @@ mod tests {
     #[test]
     fn the_example_of_rfc_7515_appendix_a_1() {
         super::install();
-        let key = concat!(
-            "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ+EstJQLr/T+1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjA",
-            "zZr1Z9CAow=="
-        );
+        let key =
+            concat!("AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ+EstJQLr/T+1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjA", "zZr1Z9CAow==");
         let signed = concat!(
             "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0",
             "dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ"

@@ -8,10 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::hs256;
-use crate::domain::{
-    ids,
-    people::Role,
-};
+use crate::domain::{ids, people::Role};
 
 /// The longest name that a token may give a user, in characters; a longer one is cut.
 const NAME_MAX: usize = 128;
@@ -105,7 +102,8 @@ impl Tokens {
             expires_at,
             issued_at: seconds(&raw.iat).unwrap_or(0),
             name: text(raw.name, NAME_MAX),
-            avatar: text(raw.avatar, AVATAR_MAX).filter(|url| url.starts_with("https://") || url.starts_with("http://")),
+            avatar: text(raw.avatar, AVATAR_MAX)
+                .filter(|url| url.starts_with("https://") || url.starts_with("http://")),
             shops: shops(&raw.shops),
         })
     }

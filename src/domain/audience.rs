@@ -38,11 +38,19 @@ pub fn of_change<'a>(conversation: &'a Conversation, agents: &'a [Agent]) -> Vec
 pub fn of_activity<'a>(conversation: &'a Conversation, agents: &'a [Agent]) -> Vec<&'a Arc<Person>> {
     let claimant = conversation.claimant().map(|agent| agent.id);
     let buyer = conversation.first_person().id;
-    agents.iter().map(|agent| &agent.person).filter(|person| Some(person.id) != claimant && person.id != buyer).collect()
+    agents
+        .iter()
+        .map(|agent| &agent.person)
+        .filter(|person| Some(person.id) != claimant && person.id != buyer)
+        .collect()
 }
 
 /// The agents who take new conversations; a shop's agent is not on duty for a conversation in which it is the buyer.
 fn on_duty<'a>(conversation: &'a Conversation, agents: &'a [Agent]) -> impl Iterator<Item = &'a Arc<Person>> {
     let buyer = conversation.first_person().id;
-    agents.iter().filter(|agent| agent.status == Status::Online).map(|agent| &agent.person).filter(move |p| p.id != buyer)
+    agents
+        .iter()
+        .filter(|agent| agent.status == Status::Online)
+        .map(|agent| &agent.person)
+        .filter(move |p| p.id != buyer)
 }

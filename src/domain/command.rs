@@ -116,18 +116,49 @@ pub struct Snapshot {
 #[derive(Clone, Debug)]
 pub enum Outcome {
     /// A message: `cause` where it opened a ticket.
-    Stored { now: Arc<Snapshot>, message: Arc<Message>, cause: Option<Cause> },
+    Stored {
+        now: Arc<Snapshot>,
+        message: Arc<Message>,
+        cause: Option<Cause>,
+    },
     /// The same message, stored before.
-    Duplicate { conversation: ConversationId, seq: Seq, at: Timestamp },
+    Duplicate {
+        conversation: ConversationId,
+        seq: Seq,
+        at: Timestamp,
+    },
     /// Cursors; `moved` is empty where they stood there already.
-    Moved { now: Arc<Conversation>, by: Arc<Person>, side: Which, moved: Moved },
+    Moved {
+        now: Arc<Conversation>,
+        by: Arc<Person>,
+        side: Which,
+        moved: Moved,
+    },
     /// An agent that is not the claimant has acked up to here: only its own list is concerned.
-    Settled { conversation: ConversationId, by: Arc<Person>, seq: Seq },
+    Settled {
+        conversation: ConversationId,
+        by: Arc<Person>,
+        seq: Seq,
+    },
     /// State or claim; `before` is the claimant until then.
-    Changed { now: Arc<Snapshot>, by: Arc<Person>, before: Option<Arc<Person>>, cause: Cause },
+    Changed {
+        now: Arc<Snapshot>,
+        by: Arc<Person>,
+        before: Option<Arc<Person>>,
+        cause: Cause,
+    },
     /// Granted, and nothing has changed.
     Unchanged(Arc<Snapshot>),
-    Recalled { now: Arc<Snapshot>, by: Arc<Person>, seq: Seq, at: Timestamp, first_time: bool },
+    Recalled {
+        now: Arc<Snapshot>,
+        by: Arc<Person>,
+        seq: Seq,
+        at: Timestamp,
+        first_time: bool,
+    },
     Rated,
-    StatusSet { shop: Arc<Shop>, agent: Agent },
+    StatusSet {
+        shop: Arc<Shop>,
+        agent: Agent,
+    },
 }

@@ -84,6 +84,8 @@ pub struct Window {
     bytes: usize,
     sent: u64,
     given: HashMap<ConversationId, Given>,
+    /// What it has seen in the history, which counts for acks too.
+    shown: HashMap<ConversationId, Given>,
     behind: BTreeMap<ConversationId, Behind>,
     /// While the messages due at login are sent, what comes is kept for afterwards.
     held: Option<BTreeMap<ConversationId, Behind>>,
@@ -122,6 +124,18 @@ impl Window {
                 }
             })
             .or_insert(due);
+    }
+
+    /// The user receives for this conversation from now on: what is due follows, after the flush at login if that is still under way.
+    pub fn hand_over(&mut self, conversation: ConversationId, from: Seq, upto: Seq) {
+        match &mut self.held {
+            Some(held) => {
+                let behind = held.entry(conversation).or_insert_with(|| Behind::range(from, upto));
+                behind.from = behind.from.min(from);
+                behind.upto = behind.upto.max(upto);
+            }
+            None => self.fall_behind(conversation, Behind::range(from, upto)),
+        }
     }
 
     /// Asks whether a message that has just come may be sent now. `tracked` is false for copies of the user's own messages, which
@@ -190,6 +204,9 @@ impl Window {
             return Err(Full);
         }
         let fresh = seq >= behind.fresh_from;
+        if !tracked && !fresh {
+            return Ok(None);
+        }
         self.record(conversation, seq, bytes, tracked, now);
         Ok(Some(fresh))
     }
@@ -214,15 +231,26 @@ impl Window {
         self.behind.is_empty() && self.fetching.is_none()
     }
 
-    /// The session itself has these: its own messages, or pages of the history.
+    /// The session itself has written these.
     pub fn note(&mut self, conversation: ConversationId, from: Seq, to: Seq) {
         self.bound_memory();
         self.given.entry(conversation).or_default().insert(from, to);
     }
 
+    /// The client has asked for these, and been given them as history. They are still sent as messages where they are due.
+    pub fn show(&mut self, conversation: ConversationId, from: Seq, to: Seq) {
+        if self.shown.len() >= REMEMBERED {
+            self.shown.clear();
+        }
+        self.shown.entry(conversation).or_default().insert(from, to);
+    }
+
     /// The client has acked; gives what it has been given of this conversation, by which the ack counts.
     pub fn ack(&mut self, conversation: ConversationId, seq: Seq) -> Given {
-        let given = self.given.get(&conversation).cloned().unwrap_or_default();
+        let mut given = self.given.get(&conversation).cloned().unwrap_or_default();
+        if let Some(shown) = self.shown.get(&conversation) {
+            given.extend(shown);
+        }
         self.drop_unacked(conversation, seq);
         given
     }
@@ -267,7 +295,10 @@ impl Window {
 
     /// When the next repeat is due.
     pub fn next_repeat(&mut self) -> Option<Instant> {
-        oldest(&mut self.unacked).into_iter().filter_map(|(_, u)| REPEATS.get(u.repeats).map(|&after| u.at + after)).min()
+        oldest(&mut self.unacked)
+            .into_iter()
+            .filter_map(|(_, u)| REPEATS.get(u.repeats).map(|&after| u.at + after))
+            .min()
     }
 
     /// Since when there has been no room.
@@ -320,9 +351,8 @@ impl Window {
     fn bound_memory(&mut self) {
         if self.given.len() > REMEMBERED {
             let (unacked, behind) = (&self.unacked, &self.behind);
-            self.given.retain(|&c, _| {
-                behind.contains_key(&c) || unacked.range((c, 0)..=(c, Seq::MAX)).next().is_some()
-            });
+            self.given
+                .retain(|&c, _| behind.contains_key(&c) || unacked.range((c, 0)..=(c, Seq::MAX)).next().is_some());
         }
     }
 }

@@ -145,12 +145,18 @@ mod tests {
     fn what_is_allowed_has_one_form() {
         for (given, form) in [
             (r#"{"text":" hi\n","kind":"text","more":1}"#, r#"{"kind":"text","text":"hi"}"#),
-            (r#"{"kind":"image","url":"/files/ab/c.png","height":3}"#, r#"{"kind":"image","url":"/files/ab/c.png","height":3}"#),
+            (
+                r#"{"kind":"image","url":"/files/ab/c.png","height":3}"#,
+                r#"{"kind":"image","url":"/files/ab/c.png","height":3}"#,
+            ),
             (
                 r#"{"url":"HTTPS://x.y/z","size":0,"name":"a","kind":"file"}"#,
                 r#"{"kind":"file","url":"HTTPS://x.y/z","name":"a","size":0}"#,
             ),
-            (r#"{"kind":"product","id":"1","title":"T","price":9.5}"#, r#"{"kind":"product","id":"1","title":"T","price":9.5}"#),
+            (
+                r#"{"kind":"product","id":"1","title":"T","price":9.5}"#,
+                r#"{"kind":"product","id":"1","title":"T","price":9.5}"#,
+            ),
             (r#"{"kind":"order","id":"1","title":"T","status":null}"#, r#"{"kind":"order","id":"1","title":"T"}"#),
         ] {
             assert_eq!(check(given).as_deref(), Ok(form), "{given}");

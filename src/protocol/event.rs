@@ -215,9 +215,13 @@ impl Language {
 pub fn notice(notice: Notice, language: Language) -> String {
     use Language::{Chinese, English};
     let (code, text) = match (notice, language) {
-        (Notice::QueuePosition { position, .. }, English) => ("queue_position", format!("You are number {position} in the queue.")),
+        (Notice::QueuePosition { position, .. }, English) => {
+            ("queue_position", format!("You are number {position} in the queue."))
+        }
         (Notice::QueuePosition { position, .. }, Chinese) => ("queue_position", format!("您排在第 {position} 位。")),
-        (Notice::Away { .. }, English) => ("away", "Nobody is on duty now. Leave a message, and we will answer.".into()),
+        (Notice::Away { .. }, English) => {
+            ("away", "Nobody is on duty now. Leave a message, and we will answer.".into())
+        }
         (Notice::Away { .. }, Chinese) => ("away", "客服暂时不在线，请留言，我们会尽快回复。".into()),
         (Notice::TokenExpiring, English) => ("token_expiring", "Your login is about to expire.".into()),
         (Notice::TokenExpiring, Chinese) => ("token_expiring", "登录即将过期。".into()),

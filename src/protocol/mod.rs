@@ -7,5 +7,6 @@ pub mod content;
 pub mod event;
 pub mod fields;
 pub mod frame;
+pub mod page;
 pub mod time;
 pub mod view;

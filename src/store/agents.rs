@@ -5,9 +5,9 @@ use std::sync::Arc;
 use diesel::prelude::*;
 
 use super::{
-    Db, shops,
+    Db,
     schema::{agents, shops as shop_rows, users as user_rows},
-    users,
+    shops, users,
 };
 use crate::domain::{
     ids::{ShopId, Timestamp, UserId},

@@ -7,14 +7,15 @@ use diesel::{dsl::exists, prelude::*, sqlite::Sqlite};
 use super::{
     Db, messages,
     people::People,
-    schema::{conversations as t, users},
+    schema::{agents, conversations as t, users},
+    waiting_acks,
 };
 use crate::domain::{
     command::Snapshot,
     conversation::{Conversation, Parties, State},
     cursor::{Side, Which},
     ids::{ConversationId, Seq, ShopId, Timestamp, UserId},
-    people::Person,
+    people::Status,
 };
 
 #[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
@@ -206,9 +207,14 @@ pub fn due(db: &mut Db, user: UserId) -> QueryResult<Vec<Due>> {
     Ok(due)
 }
 
-fn due_of(db: &mut Db, (id, delivered, read, unread, last): (i64, i64, i64, i64, i64), side: Which) -> QueryResult<Due> {
+fn due_of(
+    db: &mut Db,
+    (id, delivered, read, unread, last): (i64, i64, i64, i64, i64),
+    side: Which,
+) -> QueryResult<Due> {
     let conversation = ConversationId(id);
-    let count = if read == delivered { unread } else { messages::count_above(db, conversation, delivered, side.other())? };
+    let count =
+        if read == delivered { unread } else { messages::count_above(db, conversation, delivered, side.other())? };
     Ok(Due { conversation, from: delivered + 1, upto: last, count })
 }
 
@@ -247,9 +253,7 @@ pub fn page(
 ) -> QueryResult<(Vec<Snapshot>, Option<Cursor>)> {
     let mut query = t::table.select(Row::as_select()).into_boxed::<Sqlite>();
     query = match scope {
-        Scope::Own => query.filter(
-            t::first_user.eq(user.0).or(t::second_user.eq(user.0)).or(t::claimed_by.eq(user.0)),
-        ),
+        Scope::Own => query.filter(t::first_user.eq(user.0).or(t::second_user.eq(user.0)).or(t::claimed_by.eq(user.0))),
         Scope::Shop(shop) => query.filter(t::shop_id.eq(shop.0)),
     };
     if let Some(state) = filter.state {
@@ -277,8 +281,7 @@ pub fn page(
     if let Some((at, id)) = after {
         query = query.filter(t::updated_at.lt(at.0).or(t::updated_at.eq(at.0).and(t::id.lt(id.0))));
     }
-    let mut rows: Vec<Row> =
-        query.order((t::updated_at.desc(), t::id.desc())).limit(limit as i64 + 1).load(db)?;
+    let mut rows: Vec<Row> = query.order((t::updated_at.desc(), t::id.desc())).limit(limit as i64 + 1).load(db)?;
     let more = rows.len() > limit;
     rows.truncate(limit);
     let next = rows.last().filter(|_| more).map(|row| (Timestamp(row.updated_at), ConversationId(row.id)));
@@ -289,6 +292,15 @@ pub fn page(
         page.push(with_last(db, &mut people, conversation)?);
     }
     Ok((page, next))
+}
+
+/// The shops with which a buyer has a conversation that is not resolved.
+pub fn shops_of_buyer(db: &mut Db, buyer: UserId) -> QueryResult<Vec<ShopId>> {
+    let ids: Vec<Option<i64>> = t::table
+        .filter(t::first_user.eq(buyer.0).and(t::shop_id.is_not_null()).and(t::state.ne(RESOLVED)))
+        .select(t::shop_id)
+        .load(db)?;
+    Ok(ids.into_iter().flatten().map(ShopId).collect())
 }
 
 /// The conversations of a shop that are not resolved.
@@ -303,10 +315,8 @@ pub fn open(db: &mut Db, shop: ShopId) -> QueryResult<Vec<Conversation>> {
 
 /// The conversations that somebody has claimed: id, version of the claim, claimant.
 pub fn claims(db: &mut Db) -> QueryResult<Vec<(ConversationId, i64, UserId)>> {
-    let rows: Vec<(i64, i64, Option<i64>)> = t::table
-        .filter(t::claimed_by.is_not_null())
-        .select((t::id, t::claim_version, t::claimed_by))
-        .load(db)?;
+    let rows: Vec<(i64, i64, Option<i64>)> =
+        t::table.filter(t::claimed_by.is_not_null()).select((t::id, t::claim_version, t::claimed_by)).load(db)?;
     Ok(rows.into_iter().filter_map(|(id, version, by)| Some((ConversationId(id), version, UserId(by?)))).collect())
 }
 
@@ -329,4 +339,38 @@ pub fn behind_since(db: &mut Db, people: &mut People, since: Timestamp, limit: i
         .select(Row::as_select())
         .load(db)?;
     rows.into_iter().map(|row| row.conversation(db, people)).collect()
+}
+
+/// How a conversation that waits stands for one of its shop's agents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waits {
+    pub conversation: ConversationId,
+    /// What the shop has received, or this agent has acked while it waits.
+    pub cursor: Seq,
+    pub last: Seq,
+    /// The buyer's messages above the cursor.
+    pub count: i64,
+}
+
+/// Those of `among` that wait, in shops where `agent` works; or all that wait in shops where it is on duty.
+pub fn waiting_for(db: &mut Db, agent: UserId, among: Option<&[ConversationId]>) -> QueryResult<Vec<Waits>> {
+    let mine = agents::shop_id.nullable().eq(t::shop_id).and(agents::user_id.eq(agent.0));
+    let mut query = t::table
+        .inner_join(agents::table.on(mine))
+        .filter(t::state.eq(WAITING).and(t::first_user.ne(agent.0)))
+        .select((t::id, t::second_delivered, t::last_seq))
+        .into_boxed::<Sqlite>();
+    query = match among {
+        Some(ids) => query.filter(t::id.eq_any(ids.iter().map(|id| id.0).collect::<Vec<_>>())),
+        None => query.filter(agents::status.eq(Status::Online.as_str())),
+    };
+    let rows: Vec<(i64, i64, i64)> = query.load(db)?;
+    let mut waits = Vec::with_capacity(rows.len());
+    for (id, delivered, last) in rows {
+        let conversation = ConversationId(id);
+        let cursor = delivered.max(waiting_acks::get(db, conversation, agent)?);
+        let count = messages::count_above(db, conversation, cursor, Which::First)?;
+        waits.push(Waits { conversation, cursor, last, count });
+    }
+    Ok(waits)
 }

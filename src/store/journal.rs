@@ -5,7 +5,9 @@ use std::{collections::HashMap, sync::Arc};
 
 use diesel::{Connection, QueryResult, result::Error as DbError};
 
-use super::{Db, agents, conversations, messages, people::People, receipts, shops, tickets, timeline, users, waiting_acks};
+use super::{
+    Db, agents, conversations, messages, people::People, receipts, shops, tickets, timeline, users, waiting_acks,
+};
 use crate::domain::{
     command::{Act, Command, Message, Outcome, Snapshot, Target},
     content::{Content, RECALLED},

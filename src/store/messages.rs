@@ -133,11 +133,8 @@ pub fn history(
         .and(t::seq.lt(before.unwrap_or(Seq::MAX)))
         .and(t::seq.gt(after.unwrap_or(0)));
     let query = t::table.filter(within).limit(limit as i64 + 1).select(Row::as_select());
-    let mut rows: Vec<Row> = if after.is_some() {
-        query.order(t::seq.asc()).load(db)?
-    } else {
-        query.order(t::seq.desc()).load(db)?
-    };
+    let mut rows: Vec<Row> =
+        if after.is_some() { query.order(t::seq.asc()).load(db)? } else { query.order(t::seq.desc()).load(db)? };
     let more = rows.len() > limit;
     rows.truncate(limit);
     if after.is_none() {
@@ -162,4 +159,3 @@ pub fn recall(db: &mut Db, conversation: ConversationId, seq: Seq) -> QueryResul
     let target = t::table.find((conversation.0, seq)).filter(t::content.ne(RECALLED));
     Ok(diesel::update(target).set(t::content.eq(RECALLED)).execute(db)? == 1)
 }
-

@@ -24,10 +24,8 @@ pub fn apply(db: &mut Db, ops: &[Op], bounds: Bounds, now: Timestamp) -> QueryRe
                 pushed.push(to.id);
             }
             Op::Trim { of, entry } => {
-                let settled = t::user_id
-                    .eq(of.id.0)
-                    .and(t::conversation_id.eq(entry.conversation.0))
-                    .and(t::seq.le(entry.seq));
+                let settled =
+                    t::user_id.eq(of.id.0).and(t::conversation_id.eq(entry.conversation.0)).and(t::seq.le(entry.seq));
                 diesel::delete(t::table.filter(settled)).execute(db)?;
             }
         }

@@ -2,8 +2,8 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use diesel::result::Error::NotFound;
 use diesel::QueryResult;
+use diesel::result::Error::NotFound;
 
 use super::{Db, shops, users};
 use crate::domain::{

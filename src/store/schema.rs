@@ -166,4 +166,17 @@ diesel::table! {
 
 diesel::joinable!(agents -> users (user_id));
 diesel::joinable!(agents -> shops (shop_id));
-diesel::allow_tables_to_appear_in_same_query!(users, shops, agents, conversations, messages, receipts, waiting_acks, tickets, timeline, offline, files, audit);
+diesel::allow_tables_to_appear_in_same_query!(
+    users,
+    shops,
+    agents,
+    conversations,
+    messages,
+    receipts,
+    waiting_acks,
+    tickets,
+    timeline,
+    offline,
+    files,
+    audit
+);

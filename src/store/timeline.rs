@@ -33,10 +33,8 @@ pub fn insert(
     from: Option<UserId>,
     at: Timestamp,
 ) -> QueryResult<()> {
-    let last: Option<i64> = t::table
-        .filter(t::conversation_id.eq(conversation.id.0))
-        .select(diesel::dsl::max(t::position))
-        .first(db)?;
+    let last: Option<i64> =
+        t::table.filter(t::conversation_id.eq(conversation.id.0)).select(diesel::dsl::max(t::position)).first(db)?;
     let values = (
         t::conversation_id.eq(conversation.id.0),
         t::position.eq(last.unwrap_or(0) + 1),

@@ -1,6 +1,10 @@
 //! Logging in: from a token to an identity, and from there to everything that is due.
 
-use std::{collections::{BTreeMap, BTreeSet, VecDeque}, sync::Arc, time::{Duration, Instant}};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix::prelude::*;
 use tokio::{sync::oneshot, time::timeout};
@@ -27,7 +31,11 @@ use crate::{
         event::{self, Welcome},
     },
     socket::{Connection, Link, encode_text},
-    store::{agents, conversations, shops, users},
+    store::{
+        agents,
+        conversations::{self, Waits},
+        shops, users,
+    },
 };
 
 /// How long a list may be silent before the store serves alone.
@@ -124,18 +132,19 @@ async fn due(node: &Node, person: &Arc<Person>, is_agent: bool) -> Result<Due, R
         due.count += usize::try_from(d.count).unwrap_or(0);
         due.ranges.insert(d.conversation, Behind::range(d.from, d.upto));
     }
-    let listed = match entries {
-        Some(entries) => group(entries),
-        None if is_agent => BTreeMap::new(),
-        None => return Ok(due),
-    };
-    let silent = listed.is_empty();
-    let agent = person.clone();
-    let waiting = node
-        .read(move |db| conversations::waiting_due(db, agent.id, (!silent).then(|| listed.keys().copied().collect())).map(|w| (w, listed)))
-        .await?;
-    let (waits, listed) = waiting;
-    merge(&mut due, person, waits, listed);
+    match entries.map(group) {
+        Some(listed) if listed.is_empty() => {}
+        Some(listed) => {
+            let among: Vec<_> = listed.keys().copied().collect();
+            let waits = node.read(move |db| conversations::waiting_for(db, user, Some(&among))).await?;
+            due.add_listed(person, &waits, listed);
+        }
+        None if is_agent => {
+            let waits = node.read(move |db| conversations::waiting_for(db, user, None)).await?;
+            due.add_waiting(&waits);
+        }
+        None => {}
+    }
     Ok(due)
 }
 
@@ -145,4 +154,207 @@ fn group(entries: Vec<Entry>) -> BTreeMap<ConversationId, BTreeSet<Seq>> {
         grouped.entry(entry.conversation).or_default().insert(entry.seq);
     }
     grouped
+}
+
+impl Due {
+    /// Adds the entries of conversations that still wait; what has been dealt with leaves the list unsent.
+    fn add_listed(&mut self, of: &Arc<Person>, waits: &[Waits], listed: BTreeMap<ConversationId, BTreeSet<Seq>>) {
+        for (conversation, mut seqs) in listed {
+            let dealt_with =
+                match (self.ranges.get(&conversation), waits.iter().find(|w| w.conversation == conversation)) {
+                    (Some(range), _) => range.from - 1,
+                    (None, Some(waits)) => {
+                        seqs.retain(|seq| (waits.cursor + 1..=waits.last).contains(seq));
+                        if let (Some(&from), Some(&upto)) = (seqs.first(), seqs.last()) {
+                            self.count += seqs.len();
+                            let due = Behind { only: Some(seqs), ..Behind::range(from, upto) };
+                            self.ranges.insert(conversation, due);
+                        }
+                        waits.cursor
+                    }
+                    (None, None) => seqs.last().copied().unwrap_or(0),
+                };
+            self.settled.push(Op::Trim { of: of.clone(), entry: Entry { conversation, seq: dealt_with } });
+        }
+    }
+
+    /// The list is silent: all that waits.
+    fn add_waiting(&mut self, waits: &[Waits]) {
+        for waits in waits.iter().filter(|waits| waits.count > 0) {
+            self.count += usize::try_from(waits.count).unwrap_or(0);
+            self.ranges.insert(waits.conversation, Behind::range(waits.cursor + 1, waits.last));
+        }
+    }
+}
+
+impl Session {
+    /// A `login` frame: the first one, or one that extends the session.
+    pub(super) fn login(&mut self, id: Option<Arc<str>>, token: &str, link: &mut Link, ctx: &mut Ctx) {
+        let phase = std::mem::replace(&mut self.phase, Phase::Anonymous(None));
+        let member = match phase {
+            Phase::Member(member) => Some(member),
+            _ => None,
+        };
+        let again = member.as_ref().map(|member| member.person.uid.clone());
+        self.phase = Phase::Entering { pending: VecDeque::new(), member };
+        let (node, token) = (self.node.clone(), token.to_owned());
+        let _ = link;
+        let identified = async move {
+            // Whose token it is must be known before anything is changed for that user.
+            let claims = node.tokens.verify(&token, crate::actors::now().0 / 1_000);
+            match (&again, claims) {
+                (Some(uid), Ok(claims)) if *uid != claims.uid => Err(Refusal::Forbidden),
+                _ => identify(&node, &token).await,
+            }
+        };
+        let entered = wrap(identified).map(move |identified, connection: &mut Connection<Session>, ctx| {
+            let (session, link) = connection.parts();
+            session.identified(id, identified, link, ctx);
+        });
+        ctx.spawn(entered);
+    }
+
+    fn identified(
+        &mut self,
+        id: Option<Arc<str>>,
+        identified: Result<Identity, Refusal>,
+        link: &mut Link,
+        ctx: &mut Ctx,
+    ) {
+        let Phase::Entering { member, .. } = &mut self.phase else { return };
+        match (identified, member.take()) {
+            (Ok(identity), None) => self.enter(id, identity, link, ctx),
+            (Ok(identity), Some(mut member)) => {
+                (member.person, member.shops) = (identity.person, identity.shops);
+                (member.expires_at, member.expiry_told) = (identity.expires_at, false);
+                self.welcome(id.as_deref(), &member, 0, link);
+                self.settle_in(Phase::Member(member), link, ctx);
+            }
+            (Err(refusal), member) => {
+                self.refuse(id.as_deref(), &refusal, link);
+                if refusal == Refusal::Unauthenticated {
+                    self.bad_tokens += 1;
+                    if self.bad_tokens >= super::BAD_TOKENS_MAX {
+                        close(link, Close::Unauthenticated);
+                    }
+                }
+                self.settle_in(member.map_or(Phase::Anonymous(None), Phase::Member), link, ctx);
+            }
+        }
+    }
+
+    /// Goes on with the frames that came in the meantime.
+    fn settle_in(&mut self, phase: Phase, link: &mut Link, ctx: &mut Ctx) {
+        let before = std::mem::replace(&mut self.phase, phase);
+        if let Phase::Entering { pending, .. } = before {
+            for incoming in pending {
+                self.pending_frame(incoming, link, ctx);
+            }
+        }
+    }
+
+    /// A frame that has been counted when it came.
+    fn pending_frame(&mut self, incoming: crate::protocol::frame::Incoming, link: &mut Link, ctx: &mut Ctx) {
+        use crate::protocol::frame::Frame;
+        match (&mut self.phase, incoming.frame) {
+            (Phase::Entering { pending, .. }, frame) => {
+                pending.push_back(crate::protocol::frame::Incoming { id: incoming.id, frame });
+            }
+            (_, Frame::Login { token }) => self.login(incoming.id, &token, link, ctx),
+            (Phase::Anonymous(_), _) => self.refuse(incoming.id.as_deref(), &Refusal::Unauthenticated, link),
+            (Phase::Member(_), frame) => {
+                self.command(crate::protocol::frame::Incoming { id: incoming.id, frame }, link, ctx);
+            }
+        }
+    }
+
+    /// Registers the session, so that what comes from now on is held, and then reads what is due.
+    pub(super) fn enter(&mut self, id: Option<Arc<str>>, identity: Identity, _: &mut Link, ctx: &mut Ctx) {
+        let now = Instant::now();
+        let limits = &self.node.settings.limits;
+        let mut window = Window::default();
+        window.hold();
+        let person = identity.person.clone();
+        let shops: Vec<_> = identity.shops.iter().map(|(shop, _)| shop.id).collect();
+        let is_agent = !shops.is_empty();
+        let member = Member {
+            person: identity.person,
+            shops: identity.shops,
+            expires_at: identity.expires_at,
+            expiry_told: false,
+            messages: Bucket::new(limits.messages_per_second, self.node.settings.messages_burst, now),
+            window,
+            flushed: 0,
+            routes: Default::default(),
+            shop_routes: Default::default(),
+            routing: Default::default(),
+            routing_count: 0,
+            viewing: Default::default(),
+            repeat: None,
+        };
+        let pending = match std::mem::replace(&mut self.phase, Phase::Anonymous(None)) {
+            Phase::Entering { pending, .. } => pending,
+            _ => VecDeque::new(),
+        };
+        self.phase = Phase::Entering { pending, member: Some(Box::new(member)) };
+        let (node, session, at) = (self.node.clone(), self.id, address(ctx));
+        let reading = async move {
+            let buyer = person.id;
+            let talks = node.read(move |db| conversations::shops_of_buyer(db, buyer)).await?;
+            let shops = shops.into_iter().chain(talks).collect();
+            let register = Register { person: person.clone(), session, at, shops };
+            node.chat.send(register).await.map_err(|_| Refusal::BUSY)?;
+            due(&node, &person, is_agent).await
+        };
+        ctx.spawn(wrap(reading).map(move |due, connection: &mut Connection<Session>, ctx| {
+            let (session, link) = connection.parts();
+            match due {
+                Ok(due) => session.entered(id.as_deref(), due, link, ctx),
+                Err(refusal) => session.turned_away(id.as_deref(), &refusal, link, ctx),
+            }
+        }));
+    }
+
+    /// What is due is known: `welcome`, and then the messages.
+    fn entered(&mut self, id: Option<&str>, due: Due, link: &mut Link, ctx: &mut Ctx) {
+        let Phase::Entering { member, .. } = &mut self.phase else { return };
+        let Some(mut member) = member.take() else { return };
+        self.node.offline.do_send(Ops(due.settled));
+        self.welcome(id, &member, due.count, link);
+        for (conversation, behind) in due.ranges {
+            member.window.fall_behind(conversation, behind);
+        }
+        self.settle_in(Phase::Member(member), link, ctx);
+        self.go_on(link, ctx);
+    }
+
+    /// The store could not be read: the client may try the login again.
+    fn turned_away(&mut self, id: Option<&str>, refusal: &Refusal, link: &mut Link, ctx: &mut Ctx) {
+        if let Some(member) = self.member() {
+            let (user, session) = (member.person.id, self.id);
+            self.node.chat.do_send(crate::actors::chat_server::Unregister { user, session, unacked: Vec::new() });
+        }
+        self.refuse(id, refusal, link);
+        self.settle_in(Phase::Anonymous(None), link, ctx);
+    }
+
+    fn welcome(&self, id: Option<&str>, member: &Member, queued: usize, link: &mut Link) {
+        let welcome = Welcome {
+            user: &member.person,
+            shops: &member.shops,
+            session: &format!("{:016x}", self.id),
+            heartbeat: self.node.settings.heartbeat,
+            limits: &self.node.settings.limits,
+            at: crate::actors::now(),
+            queued,
+        };
+        link.send(encode_text(event::welcome(id, &welcome)));
+    }
+}
+
+/// A future that ends in the session's actor.
+fn wrap<T: 'static>(
+    future: impl Future<Output = T> + 'static,
+) -> impl ActorFutureExt<Connection<Session>, Output = T> + 'static {
+    actix::fut::wrap_future::<_, Connection<Session>>(future)
 }

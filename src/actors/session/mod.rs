@@ -75,7 +75,10 @@ enum Phase {
     /// Not logged in. The token of the upgrade request, if it had one, has been checked already.
     Anonymous(Option<Box<login::Identity>>),
     /// A token is being looked into, or what is due is being read; frames wait.
-    Entering { pending: VecDeque<Incoming>, member: Option<Box<Member>> },
+    Entering {
+        pending: VecDeque<Incoming>,
+        member: Option<Box<Member>>,
+    },
     Member(Box<Member>),
 }
 
