@@ -49,7 +49,7 @@ const WORDS = {
     'This is a demo shop. Write in the chat, then open the console beside it and sign in with a login that the server printed when it started.',
     '这是一个演示商店。在聊天窗口里留言，再在旁边打开客服工作台，用服务器启动时打印的账号登录。',
   ],
-  ask_product: ['Ask about this', '咨询此商品'],
+  ask_product: ['Ask us', '咨询'],
   product_teapot: ['Stoneware teapot', '粗陶茶壶'],
   product_teapot_line: ['900 ml, with a strainer of its own', '900 毫升，自带滤网'],
   product_cups: ['Pair of cups', '对杯'],

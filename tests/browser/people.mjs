@@ -59,9 +59,28 @@ export class Buyer extends Person {
   static async arrives(browser, name = 'buyer', options = {}) {
     const page = await (await browser.newContext({ locale: 'en-GB', ...options })).newPage();
     const buyer = new Buyer(name, page);
+    await page.routeWebSocket('**/ws', (socket) => buyer.#connects(socket));
     await buyer.opens();
     return buyer;
   }
+
+  #cut = false;
+  #socket = null;
+
+  #connects(socket) {
+    if (this.#cut) return socket.close();
+    this.#socket = socket;
+    socket.connectToServer();
+  }
+
+  /** The network goes away under an open page: the socket breaks, and no other opens. */
+  async losesNetwork() {
+    this.#cut = true;
+    await this.#socket.close();
+    await this.page.locator('.chat[data-state="offline"]').waitFor();
+  }
+
+  regainsNetwork() { this.#cut = false; }
 
   async opens() {
     await this.page.goto(`${url}/demo`);

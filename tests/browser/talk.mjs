@@ -97,9 +97,10 @@ async function talk() {
   });
 
   await step('a message written without a network arrives once it is back', async () => {
-    await buyer.page.context().setOffline(true);
+    await buyer.losesNetwork();
     await buyer.says(thanks);
-    await buyer.page.context().setOffline(false);
+    await buyer.page.locator('.row.pending', { hasText: thanks }).waitFor();
+    buyer.regainsNetwork();
     await winner.sees(thanks);
     await buyer.seesTick(thanks, 'read');
     assert.equal(await winner.message(thanks).count(), 1, 'it arrived twice');
