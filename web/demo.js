@@ -111,7 +111,7 @@ client.addEventListener('presence', ({ detail }) => {
   drawState();
 });
 client.addEventListener('notice', ({ detail }) => {
-  if (detail.code === 'queue_position') [place, nobody] = [detail.position, false];
+  if (detail.code === 'queue_position') place = detail.position;
   if (detail.code === 'away') nobody = true;
   if (detail.code === 'resync') refresh().catch(() => {});
   drawState();
