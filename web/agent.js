@@ -167,6 +167,8 @@ function signOut(reason = '') {
   leaving?.close();
   document.title = `${t('console_title')} · Shopbell`;
   $('console').hidden = true;
+  $('side').replaceChildren();
+  $('desk').replaceChildren();
   $('gate').hidden = false;
   $('login-failure').textContent = reason;
   $('login').elements.uid.focus();

@@ -114,5 +114,6 @@ export class Agent extends Person {
 
   act(key) { return this.page.locator(`.acts [data-act="${key}"]`); }
   async seesToast(pattern) { await this.page.locator('.toast', { hasText: pattern }).waitFor(); }
+  async seesChip(pattern) { await this.page.locator('.desk-head .chip', { hasText: pattern }).waitFor(); }
   get composer() { return this.page.locator('.composer:visible'); }
 }

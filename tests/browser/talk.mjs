@@ -1,39 +1,22 @@
 // A buyer and two agents talk in three browsers, against a running server with the demo shop.
-// Each step is told as it passes; the first that fails ends the run with 1 and leaves pictures of
-// every page in SHOPBELL_PICTURES, where that is set.
 
 import assert from 'node:assert/strict';
-import { Agent, Buyer, launch, need } from './people.mjs';
+import { mark, story } from './story.mjs';
 
-const mark = Date.now().toString(36);
 const hello = `Hello, is the teapot in stock? ${mark}`;
 const markup = `<img src=x onerror="document.title='broken'"> ${mark}`;
 const answer = `Yes, it leaves today. ${mark}`;
 const thanks = `Wonderful, thank you ${mark}`;
+const DOT = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==', 'base64');
 
-const browser = await launch();
-const people = [];
-let doing = 'starting';
-
-async function step(what, run) {
-  doing = what;
-  const began = performance.now();
-  await run();
-  console.log(`ok  ${what} (${Math.round(performance.now() - began)} ms)`);
-}
-
-async function talk() {
+await story('talk', async (cast) => {
+  const { step } = cast;
   let buyer, alice, bob, winner, loser;
 
-  await step('two agents sign in', async () => {
-    alice = await Agent.signsIn(browser, need('AGENT_UID'), need('AGENT_PASSWORD'));
-    bob = await Agent.signsIn(browser, need('AGENT2_UID'), need('AGENT2_PASSWORD'));
-    people.push(alice, bob);
-  });
+  await step('two agents sign in', async () => { [alice, bob] = await cast.agents(); });
 
   await step('a buyer writes on the demo page and waits', async () => {
-    buyer = await Buyer.arrives(browser);
-    people.push(buyer);
+    buyer = await cast.buyer();
     await buyer.says(hello);
     await buyer.seesTick(hello, 'stored');
     await buyer.seesState(/in line|with you soon/);
@@ -111,21 +94,4 @@ async function talk() {
     await buyer.seesState(/closed/);
     await winner.page.locator('.chip.resolved').waitFor();
   });
-
-  assert.deepEqual(people.flatMap(({ faults }) => faults), [], 'pages threw, or loaded what the policy refuses');
-}
-
-const DOT = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==', 'base64');
-
-try {
-  await talk();
-  console.log('the whole talk went well');
-} catch (error) {
-  console.error(`FAILED while: ${doing}\n${error.stack ?? error}`);
-  for (const { faults } of people) for (const fault of faults) console.error(`  page fault: ${fault}`);
-  const folder = process.env.SHOPBELL_PICTURES;
-  if (folder) for (const { name, page } of people) await page.screenshot({ path: `${folder}/talk-${name}.png` }).catch(() => {});
-  process.exitCode = 1;
-} finally {
-  await browser.close();
-}
+});
