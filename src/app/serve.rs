@@ -100,7 +100,8 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Error> {
             keep_up.refresh(&kept).await;
         }
     });
-    let server = http::server(listener, &config, node.clone(), origins, metrics)?;
+    let size = http::Size { workers: config.workers, max_connections: config.max_connections };
+    let server = http::server(listener, size, node.clone(), origins, metrics)?;
     let handle = server.handle();
     let serving = actix_web::rt::spawn(server);
     announce(address, &logins);

@@ -20,12 +20,21 @@ use actix_web::{
 use metrics_exporter_prometheus::PrometheusHandle;
 pub use origins::Origins;
 
-use crate::{actors::node::Node, app::config::Config, socket};
+use crate::{actors::node::Node, socket};
 
 /// What every page and answer carries. Pages run no script but the server's own, and no markup brings styles.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' https: \
      http: data: blob:; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-src 'self'; \
      frame-ancestors 'self'";
+
+/// How much of the machine the server takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    /// Threads; 0: one for each processor.
+    pub workers: usize,
+    /// Connections at a time, for each thread.
+    pub max_connections: usize,
+}
 
 /// The server, listening and not yet running.
 ///
@@ -33,12 +42,12 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
 /// When it cannot listen.
 pub fn server(
     listener: TcpListener,
-    config: &Config,
+    size: Size,
     node: Arc<Node>,
     origins: Origins,
     metrics: PrometheusHandle,
 ) -> std::io::Result<Server> {
-    let workers = match config.workers {
+    let workers = match size.workers {
         0 => std::thread::available_parallelism().map_or(2, usize::from),
         n => n,
     };
@@ -64,7 +73,7 @@ pub fn server(
         .on_connect(socket::on_connect)
         .h1_write_buffer_size(1)
         .workers(workers)
-        .max_connections(config.max_connections)
+        .max_connections(size.max_connections)
         .max_connection_rate(2_000)
         .backlog(4_096)
         .disable_signals()
