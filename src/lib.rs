@@ -3,6 +3,7 @@
 pub mod actors;
 pub mod auth;
 pub mod domain;
+pub mod http;
 pub mod protocol;
 pub mod queue;
 pub mod socket;
