@@ -1,0 +1,219 @@
+// The client's promises (web/sdk/shopbell.js), against a server of paper: a socket whose other end
+// is the test. Time is the test's own.
+
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, mock, test } from 'node:test';
+
+/** The server's end of a connection. */
+class PaperSocket {
+  static OPEN = 1;
+  /** @type {PaperSocket[]} */ static all = [];
+  static get last() { return PaperSocket.all.at(-1); }
+  readyState = 0;
+  sent = [];
+
+  constructor(url) {
+    this.url = url;
+    PaperSocket.all.push(this);
+  }
+
+  send(text) { this.sent.push(JSON.parse(text)); }
+  close(code = 1005) {
+    if (this.readyState === 3) return;
+    this.readyState = 3;
+    this.onclose({ code });
+  }
+
+  opens() { this.readyState = 1; this.onopen(); }
+  says(frame) { this.onmessage({ data: JSON.stringify(frame) }); }
+  welcomes() {
+    this.opens();
+    this.says({ type: 'welcome', id: 'login', user: { uid: 'b1' }, shops: [], heartbeat: { interval_ms: 10_000 } });
+  }
+
+  /** Frames of one type, in the order they came. */
+  got(type) { return this.sent.filter((frame) => frame.type === type); }
+}
+
+const page = new EventTarget();
+Object.assign(globalThis, {
+  WebSocket: PaperSocket,
+  location: { origin: 'https://shop.example' },
+  document: Object.assign(new EventTarget(), { visibilityState: 'visible' }),
+  addEventListener: page.addEventListener.bind(page),
+  removeEventListener: page.removeEventListener.bind(page),
+});
+const { Shopbell } = await import('../../web/sdk/shopbell.js');
+
+/** What a test leaves unanswered fails when its client is closed. */
+const left = () => {};
+const clients = [];
+const soon = () => new Promise((resolve) => setImmediate(resolve));
+const hello = { kind: 'text', text: 'hello' };
+const message = (seq, uid = 'a1') => ({ type: 'message', conversation: 7, seq, from: { uid }, content: { kind: 'text', text: `${seq}` } });
+
+/** A client that is logged in, with the `seq` of all it has given out. */
+async function online(token = 'token') {
+  const client = new Shopbell({ token });
+  clients.push(client);
+  const seen = [];
+  client.addEventListener('message', ({ detail }) => seen.push(detail.seq));
+  client.connect();
+  await soon();
+  PaperSocket.last.welcomes();
+  return { client, seen, socket: PaperSocket.last };
+}
+
+async function reconnected() {
+  mock.timers.tick(1_000);
+  await soon();
+  PaperSocket.last.welcomes();
+  return PaperSocket.last;
+}
+
+beforeEach(() => {
+  PaperSocket.all = [];
+  mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
+});
+afterEach(() => {
+  for (const client of clients.splice(0)) client.close();
+  mock.timers.reset();
+});
+
+test('login is the first frame, and the token stays out of the address', async () => {
+  const { socket } = await online('secret');
+  assert.equal(socket.url, 'wss://shop.example/ws');
+  assert.deepEqual(socket.sent[0], { type: 'login', id: 'login', token: 'secret' });
+});
+
+test('messages leave one after another, each when the one before is answered', async () => {
+  const { client, socket } = await online();
+  const first = client.send({ shop: 'acme' }, hello, 'm1');
+  client.send({ shop: 'acme' }, hello, 'm2').catch(left);
+  assert.deepEqual(socket.got('send').map(({ id }) => id), ['m1']);
+  socket.says({ type: 'ok', id: 'm1', conversation: 7, seq: 1 });
+  assert.equal((await first).seq, 1);
+  assert.deepEqual(socket.got('send').map(({ id }) => id), ['m1', 'm2']);
+});
+
+test('what was not answered is sent again under the same id after a lost connection', async () => {
+  const { client, socket } = await online();
+  const sent = client.send({ shop: 'acme' }, hello, 'm1');
+  socket.close(1006);
+  assert.equal(client.state, 'waiting');
+  client.send({ shop: 'acme' }, hello, 'm2').catch(left);
+  const next = await reconnected();
+  assert.deepEqual(next.got('send').map(({ id }) => id), ['m1']);
+  next.says({ type: 'ok', id: 'm1', conversation: 7, seq: 1, duplicate: true });
+  assert.equal((await sent).duplicate, true);
+  assert.deepEqual(next.got('send').map(({ id }) => id), ['m1', 'm2']);
+});
+
+test('a passing refusal is tried again, a lasting one is reported', async () => {
+  const { client, socket } = await online();
+  const sent = client.send({ conversation: 7 }, hello, 'm1');
+  socket.says({ type: 'error', id: 'm1', code: 'unavailable', retry_after_ms: 200 });
+  mock.timers.tick(200);
+  assert.equal(socket.got('send').length, 2);
+  socket.says({ type: 'error', id: 'm1', code: 'not_claimant', claimed_by: { uid: 'a2' } });
+  await assert.rejects(sent, ({ code, detail }) => code === 'not_claimant' && detail.claimed_by.uid === 'a2');
+});
+
+test('each message is given out once and in order, and acked as far as there is no gap', async () => {
+  const { seen, socket } = await online();
+  for (const seq of [4, 5, 5, 7, 4, 6]) socket.says(message(seq));
+  mock.timers.tick(25);
+  assert.deepEqual(seen, [4, 5, 6, 7]);
+  assert.deepEqual(socket.got('ack'), [{ type: 'ack', conversation: 7, seq: 7 }]);
+  socket.says(message(9));
+  mock.timers.tick(25);
+  assert.equal(socket.got('ack').at(-1).seq, 7);
+  assert.equal(socket.got('history').length, 0, 'a gap may close by itself within a second');
+});
+
+test('a gap of a second is filled from the history', async () => {
+  const { seen, socket } = await online();
+  socket.says(message(1));
+  socket.says(message(4));
+  mock.timers.tick(1_000);
+  const [asked] = socket.got('history');
+  assert.deepEqual([asked.conversation, asked.after], [7, 1]);
+  socket.says({ type: 'ok', id: asked.id, messages: [message(2), message(3), message(4)], more: false });
+  await soon();
+  mock.timers.tick(25);
+  assert.deepEqual(seen, [1, 2, 3, 4]);
+  assert.equal(socket.got('ack').at(-1).seq, 4);
+});
+
+test('an answer that overtakes a message does not hide it', async () => {
+  const { client, seen, socket } = await online();
+  client.send({ shop: 'acme' }, hello, 'm1');
+  socket.says({ type: 'ok', id: 'm1', conversation: 7, seq: 9 });
+  socket.says(message(8));
+  socket.says(message(10));
+  assert.deepEqual(seen, [8, 10]);
+});
+
+test('a message repeated after a reconnection is acked again, not given out again', async () => {
+  const { seen, socket } = await online();
+  socket.says(message(1));
+  socket.close(1006);
+  const next = await reconnected();
+  next.says({ ...message(1), redelivered: true });
+  mock.timers.tick(25);
+  assert.deepEqual(seen, [1]);
+  assert.deepEqual(next.got('ack').map(({ seq }) => seq), [1]);
+});
+
+test('a copy of one\'s own message from another device is shown and not acked', async () => {
+  const { seen, socket } = await online();
+  socket.says(message(1, 'b1'));
+  mock.timers.tick(25);
+  assert.deepEqual(seen, [1]);
+  assert.equal(socket.got('ack').length, 0);
+});
+
+test('a connection that answers no ping is left for another', async () => {
+  const { client } = await online();
+  mock.timers.tick(10_000);
+  assert.equal(PaperSocket.last.got('ping').length, 1);
+  mock.timers.tick(10_000);
+  assert.equal(client.state, 'waiting');
+  await reconnected();
+  assert.equal(client.state, 'online');
+});
+
+test('the network coming back ends the waiting at once', async () => {
+  const { client, socket } = await online();
+  socket.close(1006);
+  page.dispatchEvent(new Event('online'));
+  await soon();
+  assert.equal(PaperSocket.all.length, 2);
+  assert.equal(client.state, 'connecting');
+});
+
+test('a refused token is asked for once more, then the client gives up', async () => {
+  const asked = [];
+  const client = new Shopbell({ token: ({ rejected }) => { asked.push(rejected); return 'old'; } });
+  clients.push(client);
+  client.connect();
+  for (let attempt = 0; attempt < 2; attempt++) {
+    await soon();
+    PaperSocket.last.opens();
+    PaperSocket.last.says({ type: 'error', id: 'login', code: 'unauthenticated' });
+  }
+  assert.deepEqual(asked, [false, true]);
+  assert.equal(client.state, 'refused');
+});
+
+test('an act that must not happen twice is not repeated after a lost connection', async () => {
+  const { client, socket } = await online();
+  const released = client.release(7);
+  const listed = client.inbox();
+  socket.close(1006);
+  await assert.rejects(released, { code: 'disconnected' });
+  const next = await reconnected();
+  assert.equal(next.got('release').length, 0);
+  next.says({ type: 'ok', id: next.got('inbox')[0].id, conversations: [], next: null });
+  assert.deepEqual((await listed).conversations, []);
+});

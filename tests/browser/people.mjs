@@ -1,0 +1,119 @@
+// The people of the browser stories: a buyer on the demo page, agents at their consoles, each in a
+// browser profile of its own. They act and look only through what is on the page.
+
+import { chromium } from 'playwright-core';
+
+export const url = need('SHOPBELL_URL').replace(/\/$/, '');
+
+/** The variable `name` of the environment; ends the run with a clear word when it is not set. */
+export function need(name) {
+  const value = process.env[name];
+  if (value) return value;
+  console.error(`${name} is not set: these stories need SHOPBELL_URL, AGENT_UID, AGENT_PASSWORD, AGENT2_UID and AGENT2_PASSWORD`);
+  process.exit(2);
+}
+
+export async function launch() {
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    headless: true,
+    args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking',
+      '--disable-component-update', '--disable-sync'],
+  });
+}
+
+class Person {
+  /** What went wrong in the page, though nobody clicked wrong: exceptions and refused resources. */
+  faults = [];
+
+  constructor(name, page) {
+    this.name = name;
+    this.page = page;
+    page.setDefaultTimeout(10_000);
+    page.on('pageerror', (error) => this.faults.push(`${name}: ${error.message}`));
+    page.on('console', (line) => {
+      if (line.type() === 'error' && /Content Security Policy|Refused/i.test(line.text())) this.faults.push(`${name}: ${line.text()}`);
+    });
+  }
+
+  async says(text) {
+    const input = this.page.locator('.composer:visible textarea');
+    await input.fill(text);
+    await input.press('Enter');
+  }
+
+  /** The row of a message with exactly this text. */
+  message(text) {
+    return this.page.locator('.thread .row:not(.pending)', { has: this.page.getByText(text, { exact: true }) });
+  }
+
+  async sees(text) { await this.message(text).waitFor(); }
+
+  /** @param {'stored'|'delivered'|'read'} state what the ticks of one's own message have come to */
+  async seesTick(text, state) {
+    await this.message(text).locator(`.tick[data-state="${state}"]`).waitFor();
+  }
+}
+
+export class Buyer extends Person {
+  static async arrives(browser, name = 'buyer', options = {}) {
+    const page = await (await browser.newContext({ locale: 'en-GB', ...options })).newPage();
+    const buyer = new Buyer(name, page);
+    await page.routeWebSocket('**/ws', (socket) => buyer.#connects(socket));
+    await buyer.opens();
+    return buyer;
+  }
+
+  #cut = false;
+  #socket = null;
+
+  #connects(socket) {
+    if (this.#cut) return socket.close();
+    this.#socket = socket;
+    socket.connectToServer();
+  }
+
+  /** The network goes away under an open page: the socket breaks, and no other opens. */
+  async losesNetwork() {
+    this.#cut = true;
+    await this.#socket.close();
+    await this.page.locator('.chat[data-state="offline"]').waitFor();
+  }
+
+  regainsNetwork() { this.#cut = false; }
+
+  async opens() {
+    await this.page.goto(`${url}/demo`);
+    await this.page.locator('.chat:not([data-state="offline"])').waitFor();
+  }
+
+  async seesState(pattern) { await this.page.locator('#state', { hasText: pattern }).waitFor(); }
+}
+
+export class Agent extends Person {
+  static async signsIn(browser, uid, password, options = {}) {
+    const page = await (await browser.newContext({ locale: 'en-GB', ...options })).newPage();
+    const agent = new Agent(uid, page);
+    await page.goto(`${url}/agent`);
+    await page.locator('input[name=uid]').first().fill(uid);
+    await page.locator('input[name=password]').fill(password);
+    await page.locator('#login [type=submit]').click();
+    await page.locator('#console:not([hidden]) .tabs').waitFor();
+    return agent;
+  }
+
+  tab(name) { return this.page.locator(`.tabs [data-tab="${name}"]`); }
+  item(text) { return this.page.locator('.list .item', { hasText: text }); }
+
+  /** Opens the conversation whose last message reads so, from a tab. */
+  async opens(text, tab = 'waiting') {
+    await this.tab(tab).click();
+    await this.item(text).click();
+    await this.page.locator('.desk-head .about').waitFor();
+  }
+
+  act(key) { return this.page.locator(`.acts [data-act="${key}"]`); }
+  async seesToast(pattern) { await this.page.locator('.toast', { hasText: pattern }).waitFor(); }
+  async seesChip(pattern) { await this.page.locator('.desk-head .chip', { hasText: pattern }).waitFor(); }
+  get composer() { return this.page.locator('.composer:visible'); }
+}

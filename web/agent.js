@@ -1,0 +1,215 @@
+/**
+ * The agent's console: sign in, the shop's conversations, and the desk where one of them is answered.
+ * The login belongs to the tab, so that two agents can sit side by side in one browser.
+ */
+
+import { Shopbell } from '/assets/sdk/shopbell.js';
+import { rest } from '/assets/api.js';
+import { Desk } from '/assets/desk.js';
+import { avatar, el } from '/assets/dom.js';
+import { explain, nameOf, t, translatePage } from '/assets/i18n.js';
+import { Inbox, InboxView } from '/assets/inbox.js';
+import { ROOM_EVENTS } from '/assets/room.js';
+import { toast } from '/assets/toast.js';
+
+const KEPT = 'shopbell.agent';
+const $ = (id) => document.getElementById(id);
+
+/** The console of who is signed in; null before. @type {Console|null} */
+let shown = null;
+
+class Console {
+  /** @type {Inbox} */ inbox;
+  /** @type {InboxView} */ view;
+  /** @type {Desk} */ desk;
+  /** @type {object|null} the shop of the list: {shop, name, role, status} */ shop = null;
+  #drawing = 0;
+
+  constructor(token) {
+    this.token = token;
+    this.client = new Shopbell({ token });
+    const { client } = this;
+    client.addEventListener('state', ({ detail }) => this.#connection(detail.state));
+    client.addEventListener('welcome', ({ detail }) => this.#welcomed(detail));
+    client.addEventListener('conversation', ({ detail }) => this.#changed(detail));
+    client.addEventListener('message', ({ detail }) => {
+      this.inbox?.note(detail, this.desk.isShowing(detail.conversation));
+      this.draw();
+    });
+    client.addEventListener('notice', ({ detail }) => { if (detail.code === 'resync') this.#reload(); });
+    client.addEventListener('presence', ({ detail }) => {
+      if (detail.uid !== client.welcome.user.uid || !detail.status || !this.shop) return;
+      this.shop.status = detail.status;
+      this.draw();
+    });
+    for (const type of ROOM_EVENTS) client.addEventListener(type, ({ detail }) => this.desk?.on(detail));
+    client.connect();
+  }
+
+  #connection(state) {
+    $('net').textContent = { waiting: t('offline'), connecting: t('connecting') }[state] ?? '';
+    if (state === 'refused') signOut(t('login_ended'));
+  }
+
+  #welcomed({ user, shops }) {
+    if (!shops.length) return signOut(t('login_no_shop', { name: nameOf(user) }));
+    $('gate').hidden = true;
+    $('console').hidden = false;
+    $('me').replaceChildren(avatar(user, nameOf(user)), el('span', {}, nameOf(user)));
+    const select = $('shop');
+    select.replaceChildren(...shops.map(({ shop, name }) => el('option', { value: shop }, name || shop)));
+    select.hidden = shops.length < 2;
+    $('shop-name').hidden = !select.hidden;
+    const again = shops.find(({ shop }) => shop === this.shop?.shop);
+    if (again) {
+      this.shop = again;
+      this.#reload();
+    } else {
+      this.choose(shops[0]);
+    }
+    select.value = this.shop.shop;
+  }
+
+  /** Shows a shop's conversations. */
+  choose(shop) {
+    this.shop = shop;
+    this.inbox = new Inbox({ client: this.client, shop: shop.shop });
+    this.view = new InboxView(this.inbox, (summary) => this.open(summary));
+    this.desk = new Desk({
+      client: this.client,
+      token: this.token,
+      shop,
+      onUpdate: (summary) => this.#took(summary),
+      onSeen: (id) => { this.inbox.seen(id); this.draw(); },
+      onSent: (message) => { this.inbox.note(message, true); this.draw(); },
+      onClose: () => this.open(null),
+    });
+    $('side').replaceChildren(this.view.root);
+    $('desk').replaceChildren(this.desk.root);
+    $('shop-name').textContent = shop.name || shop.shop;
+    this.open(null);
+    this.#reload();
+  }
+
+  async #reload() {
+    try {
+      await this.inbox.load();
+      this.desk.reload(this.inbox);
+      this.draw();
+    } catch (error) {
+      if (error.code !== 'closed') toast(explain(error));
+    }
+  }
+
+  open(summary) {
+    this.view.opened = summary?.id ?? 0;
+    $('console').classList.toggle('reading', Boolean(summary));
+    this.desk.open(summary);
+    this.draw();
+  }
+
+  /** A conversation as it has become by this agent's own doing. */
+  #took(summary) {
+    const newest = this.inbox.update(summary);
+    this.desk.update(newest);
+    if (newest.id === this.view.opened) this.view.tab = this.inbox.tabOf(newest);
+    this.draw();
+  }
+
+  /** What colleagues and buyers do: the summary comes with every change. */
+  #changed({ cause, conversation }) {
+    if (conversation.shop !== this.shop?.shop) return;
+    const before = this.inbox.get(conversation.id);
+    const wasMine = before && this.inbox.tabOf(before) === 'mine';
+    const newest = this.inbox.update(conversation);
+    const isMine = this.inbox.tabOf(newest) === 'mine';
+    if (cause === 'transferred' && isMine && !wasMine) toast(t('handed_to_you'));
+    if (wasMine && !isMine && ['transferred', 'released'].includes(cause) && newest.id === this.view.opened) toast(t('taken_away'));
+    this.desk.update(newest);
+    this.draw();
+  }
+
+  /** Draws the list once for all that happened in this turn. */
+  draw() {
+    this.#drawing ||= setTimeout(() => {
+      this.#drawing = 0;
+      if (shown !== this || !this.view) return;
+      this.view.draw();
+      const { calls } = this.inbox;
+      document.title = `${calls ? `(${calls}) ` : ''}${t('console_title')} · Shopbell`;
+      $('duty').checked = this.shop.status !== 'away';
+      $('duty-text').textContent = t(this.shop.status === 'away' ? 'away' : 'on_duty');
+      $('me').title = t(`role_${this.shop.role}`);
+    });
+  }
+
+  async setDuty(on) {
+    const { shop } = this;
+    const status = on ? 'online' : 'away';
+    await this.client.status(shop.shop, status).then(() => { shop.status = status; }, (error) => toast(explain(error)));
+    this.draw();
+  }
+
+  close() { this.client.close(); }
+}
+
+// Signing in and out ---------------------------------------------------------------------------
+
+function signIn(token) {
+  sessionStorage.setItem(KEPT, token);
+  shown = new Console(token);
+}
+
+function signOut(reason = '') {
+  sessionStorage.removeItem(KEPT);
+  const leaving = shown;
+  shown = null;
+  leaving?.close();
+  document.title = `${t('console_title')} · Shopbell`;
+  $('console').hidden = true;
+  $('side').replaceChildren();
+  $('desk').replaceChildren();
+  $('gate').hidden = false;
+  $('login-failure').textContent = reason;
+  $('login').elements.uid.focus();
+}
+
+$('login').addEventListener('submit', async (event) => {
+  event.preventDefault();
+  const form = event.currentTarget;
+  const button = form.querySelector('[type=submit]');
+  const { uid, password } = form.elements;
+  button.disabled = true;
+  button.textContent = t('login_busy');
+  $('login-failure').textContent = '';
+  try {
+    const { token } = await rest('POST', '/login', { body: { uid: uid.value.trim(), password: password.value } });
+    password.value = '';
+    signIn(token);
+  } catch (error) {
+    $('login-failure').textContent = error.code === 'unauthenticated' ? t('login_wrong') : explain(error);
+  } finally {
+    button.disabled = false;
+    button.textContent = t('login');
+  }
+});
+
+$('logout').addEventListener('click', () => {
+  const { token } = shown;
+  signOut();
+  rest('POST', '/logout', { token }).catch(() => {});
+});
+$('duty').addEventListener('change', ({ target }) => shown.setDuty(target.checked));
+$('shop').addEventListener('change', ({ target }) => {
+  shown.choose(shown.client.welcome.shops.find(({ shop }) => shop === target.value));
+});
+document.addEventListener('visibilitychange', () => shown?.desk?.look());
+
+translatePage(() => {
+  document.title = `${t('console_title')} · Shopbell`;
+  shown?.desk?.redraw();
+  if (shown?.view) shown.draw();
+});
+
+const kept = sessionStorage.getItem(KEPT);
+if (kept) signIn(kept); else signOut();

@@ -1,0 +1,108 @@
+/** Where a message is written: Enter sends, Shift+Enter breaks the line, files by button or paste. */
+
+import { el, icon } from '/assets/dom.js';
+import { t } from '/assets/i18n.js';
+
+const TYPING_EVERY_MS = 3_000;
+const TYPING_ENDS_MS = 4_000;
+const TEXT_MAX = 4_000;
+const HEIGHT_MAX_PX = 140;
+
+export class Composer {
+  #typingSaidAt = 0;
+  #typingTimer = 0;
+  #input = el('textarea', { rows: '1', maxlength: String(TEXT_MAX) });
+  #picker;
+  #attach;
+  #send = el('button.send', { type: 'submit' }, icon('send'));
+
+  root;
+
+  /**
+   * @param {object} on
+   * @param {(text: string) => void} on.text
+   * @param {(file: File) => void} on.file
+   * @param {(typing: boolean) => void} on.typing
+   * @param {string} [accept] which files the picker offers
+   */
+  constructor(on, accept = 'image/*') {
+    this.on = on;
+    this.accept = accept;
+    this.#picker = el('input', { type: 'file', accept, hidden: true });
+    this.#attach = el('button.attach', { type: 'button', onclick: () => this.#picker.click() },
+      icon(accept === 'image/*' ? 'image' : 'attach'));
+    this.root = el('form.composer', {}, this.#attach, this.#picker, this.#input, this.#send);
+    this.root.addEventListener('submit', (event) => { event.preventDefault(); this.#submit(); });
+    this.#input.addEventListener('keydown', (event) => this.#key(event));
+    this.#input.addEventListener('input', () => { this.#grow(); this.#typed(); });
+    this.#input.addEventListener('paste', (event) => {
+      const [file] = event.clipboardData?.files ?? [];
+      if (!file) return;
+      event.preventDefault();
+      this.on.file(file);
+    });
+    this.#picker.addEventListener('change', () => {
+      const [file] = this.#picker.files;
+      this.#picker.value = '';
+      if (file) this.on.file(file);
+    });
+    this.relabel();
+    this.#grow();
+  }
+
+  focus() { this.#input.focus(); }
+
+  /** Empties it and stops saying that somebody types. */
+  reset() {
+    this.#input.value = '';
+    this.#grow();
+    this.#stopTyping();
+  }
+
+  relabel() {
+    this.#input.placeholder = t('write_message');
+    this.#input.setAttribute('aria-label', t('write_message'));
+    for (const [button, key] of [[this.#send, 'send'], [this.#attach, this.accept === 'image/*' ? 'send_image' : 'send_file']]) {
+      button.title = t(key);
+      button.setAttribute('aria-label', t(key));
+    }
+  }
+
+  #key(event) {
+    // While an input method composes, Enter chooses a word; keyCode 229 is Safari's way to say so.
+    if (event.key !== 'Enter' || event.shiftKey || event.isComposing || event.keyCode === 229) return;
+    event.preventDefault();
+    this.#submit();
+  }
+
+  #submit() {
+    const text = this.#input.value.trim();
+    if (!text) return;
+    this.reset();
+    this.on.text(text);
+    this.focus();
+  }
+
+  #grow() {
+    this.#input.style.height = 'auto';
+    const height = Math.min(this.#input.scrollHeight, HEIGHT_MAX_PX);
+    this.#input.style.height = height ? `${height}px` : '';
+    this.#send.disabled = !this.#input.value.trim();
+  }
+
+  #typed() {
+    clearTimeout(this.#typingTimer);
+    if (!this.#input.value) return this.#stopTyping();
+    this.#typingTimer = setTimeout(() => this.#stopTyping(), TYPING_ENDS_MS);
+    if (Date.now() - this.#typingSaidAt < TYPING_EVERY_MS) return;
+    this.#typingSaidAt = Date.now();
+    this.on.typing(true);
+  }
+
+  #stopTyping() {
+    clearTimeout(this.#typingTimer);
+    if (!this.#typingSaidAt) return;
+    this.#typingSaidAt = 0;
+    this.on.typing(false);
+  }
+}

@@ -1,0 +1,222 @@
+/**
+ * A conversation on screen: its messages in `seq` order, those still on their way, ticks, typing.
+ * Both pages use it; only `side` differs. It knows nothing of the connection: the page feeds it.
+ */
+
+import { avatar, clock, day, el, icon, onSameDay } from '/assets/dom.js';
+import { explain, nameOf, t } from '/assets/i18n.js';
+import { view } from '/assets/content.js';
+
+const NEAR_END_PX = 80;
+const GROUP_MS = 5 * 60_000;
+const TYPING_MS = 6_000;
+
+/** @typedef {import('/assets/sdk/shopbell.js').Message} Message */
+
+const sameContent = (a, b) => a.kind === b.kind && a.text === b.text;
+
+export class Thread {
+  /** @type {Map<number, Message>} */ #messages = new Map();
+  /** Not yet stored: id → {content, at, error}. @type {Map<string, object>} */ #pending = new Map();
+  /** Rows by seq, or by id while pending. @type {Map<number|string, HTMLElement>} */ #rows = new Map();
+  #reached = { delivered: 0, read: 0 };
+  #typingTimer = 0;
+  #typing = el('div.typing', { hidden: true, role: 'status' }, el('span.dots', {}, el('i'), el('i'), el('i')), el('span.who'));
+  #list = el('ol.messages');
+  #earlier = el('button.earlier', { type: 'button', hidden: true, onclick: () => this.onEarlier() });
+  #empty = el('p.empty');
+
+  root = el('div.thread', { tabindex: '0' });
+
+  /**
+   * @param {object} options
+   * @param {'buyer'|'shop'} options.side whose page this is: its own messages stand on the right
+   * @param {() => void} [options.onEarlier] asked for messages before the first
+   * @param {(id: string) => void} [options.onRetry] asked to send a refused message again
+   */
+  constructor({ side, onEarlier = () => {}, onRetry = () => {} }) {
+    this.side = side;
+    this.onEarlier = onEarlier;
+    this.onRetry = onRetry;
+    this.root.append(this.#earlier, this.#empty, this.#list, this.#typing);
+    this.root.addEventListener('load', () => { if (this.#atEnd) this.toEnd(); }, true);
+    this.root.addEventListener('scroll', () => { this.#atEnd = this.#isAtEnd(); }, { passive: true });
+    new ResizeObserver(() => { if (this.#atEnd) this.toEnd(); }).observe(this.root);
+  }
+
+  #atEnd = true;
+
+  get firstSeq() { return Math.min(...this.#messages.keys()); }
+  get lastSeq() { return Math.max(0, ...this.#messages.keys()); }
+
+  /** @param {Message[]} messages in any order, repeats allowed */
+  add(messages) {
+    for (const message of messages) {
+      const own = this.#isOwn(message);
+      if (own && message.read_at) this.reached('read', message.seq);
+      else if (own && message.delivered_at) this.reached('delivered', message.seq);
+      const known = this.#messages.get(message.seq);
+      if (known && sameContent(known.content, message.content)) continue;
+      if (known) this.#rows.delete(message.seq);
+      if (own && this.#pending.has(message.client_id)) this.#settleRow(message.client_id, message.seq);
+      if (!own) this.setTyping(null);
+      this.#messages.set(message.seq, message);
+    }
+    this.#layout();
+  }
+
+  /** A message of this page's own that has not been answered yet. */
+  addPending(id, content) {
+    this.#pending.set(id, { content, at: new Date().toISOString(), error: null });
+    this.#rows.delete(id);
+    this.#layout();
+    this.toEnd();
+  }
+
+  /** @param {string} id @param {{seq: number, at: string}} stored @param {import('/assets/sdk/shopbell.js').User} from */
+  settle(id, { seq, at }, from) {
+    const pending = this.#pending.get(id);
+    if (!pending) return;
+    this.#settleRow(id, seq);
+    if (!this.#messages.has(seq)) this.#messages.set(seq, { seq, at, from, content: pending.content, client_id: id });
+    this.#layout();
+  }
+
+  fail(id, error) {
+    const pending = this.#pending.get(id);
+    if (!pending) return;
+    pending.error = error;
+    this.#rows.delete(id);
+    this.#layout();
+  }
+
+  /** The content of a message has changed. */
+  replace(seq, content) {
+    const message = this.#messages.get(seq);
+    if (!message) return;
+    message.content = content;
+    this.#rows.delete(seq);
+    this.#layout();
+  }
+
+  /** How far the other side has come. @param {'delivered'|'read'} what @param {number} seq */
+  reached(what, seq) {
+    this.#reached[what] = Math.max(this.#reached[what], seq);
+    if (what === 'read') this.#reached.delivered = Math.max(this.#reached.delivered, seq);
+    this.#tick();
+  }
+
+  /** @param {string|null} name who is typing */
+  setTyping(name) {
+    clearTimeout(this.#typingTimer);
+    this.#typing.hidden = !name;
+    if (!name) return;
+    this.#typing.querySelector('.who').textContent = t('is_typing', { name });
+    this.#typingTimer = setTimeout(() => this.setTyping(null), TYPING_MS);
+    if (this.#atEnd) this.toEnd();
+  }
+
+  setMore(more) { this.#earlier.hidden = !more; }
+  setEmpty(text) { this.#empty.textContent = text; }
+
+  toEnd() {
+    this.root.scrollTop = this.root.scrollHeight;
+    this.#atEnd = true;
+  }
+
+  /** Draws everything again, in the present language. */
+  redraw() {
+    this.#rows.clear();
+    this.#layout();
+  }
+
+  #isOwn(message) { return (message.from.role === 'buyer') === (this.side === 'buyer'); }
+  #isAtEnd() { return this.root.scrollHeight - this.root.scrollTop - this.root.clientHeight < NEAR_END_PX; }
+
+  #settleRow(id, seq) {
+    const row = this.#rows.get(id);
+    this.#pending.delete(id);
+    this.#rows.delete(id);
+    if (row && !this.#messages.has(seq)) this.#rows.set(seq, row);
+  }
+
+  #layout() {
+    const { root } = this;
+    const fromEnd = root.scrollHeight - root.scrollTop;
+    const first = this.#list.querySelector('[data-seq]')?.dataset.seq;
+    const items = [];
+    let previous = null;
+    for (const seq of [...this.#messages.keys()].sort((a, b) => a - b)) {
+      const message = this.#messages.get(seq);
+      if (!previous || !onSameDay(previous.at, message.at)) items.push(el('li.day', {}, el('span', {}, day(message.at))));
+      const row = this.#row(seq, message);
+      row.classList.toggle('joined', Boolean(previous) && this.#joins(previous, message));
+      items.push(row);
+      previous = message;
+    }
+    for (const [id, pending] of this.#pending) items.push(this.#pendingRow(id, pending));
+    this.#list.replaceChildren(...items);
+    this.#empty.hidden = items.length > 0;
+    this.#earlier.textContent = t('earlier');
+    this.#tick();
+    if (this.#atEnd) this.toEnd();
+    else if (first && Number(first) > this.firstSeq) root.scrollTop = root.scrollHeight - fromEnd;
+  }
+
+  /** Whether a message stands close under the one before it. */
+  #joins(previous, message) {
+    return previous.from.uid === message.from.uid && onSameDay(previous.at, message.at)
+      && Date.parse(message.at) - Date.parse(previous.at) < GROUP_MS;
+  }
+
+  #row(seq, message) {
+    let row = this.#rows.get(seq);
+    if (!row) {
+      row = this.#draw(this.#isOwn(message), message);
+      this.#rows.set(seq, row);
+    }
+    row.dataset.seq = seq;
+    row.classList.remove('pending');
+    return row;
+  }
+
+  #pendingRow(id, { content, at, error }) {
+    let row = this.#rows.get(id);
+    if (row) return row;
+    row = this.#draw(true, { content, at, from: null });
+    row.classList.add('pending');
+    if (error) {
+      row.classList.add('failed');
+      row.querySelector('.body').append(el('div.failure', {}, icon('alert'), t('not_sent', { why: explain(error) }),
+        el('button', { type: 'button', onclick: () => this.onRetry(id) }, t('try_again')),
+        el('button', { type: 'button', onclick: () => { this.#pending.delete(id); this.#layout(); } }, t('discard'))));
+    }
+    this.#rows.set(id, row);
+    return row;
+  }
+
+  #draw(own, { content, at, from }) {
+    const name = nameOf(from);
+    return el(`li.row.${own ? 'own' : 'other'}.kind-${/^[a-z]+$/.test(content?.kind) ? content.kind : 'unknown'}`, {},
+      own ? null : avatar(from, name),
+      el('div.body', {},
+        own && this.side === 'buyer' ? null : el('div.name', {}, name),
+        el('div.bubble', {}, view(content)),
+        el('div.meta', {}, el('time', { datetime: at }, clock(at)), own ? el('span.tick') : null)));
+  }
+
+  #tick() {
+    for (const row of this.#list.querySelectorAll('.row.own')) {
+      const tick = row.querySelector('.tick');
+      const seq = Number(row.dataset.seq);
+      const state = row.classList.contains('pending') ? 'sending'
+        : seq <= this.#reached.read ? 'read' : seq <= this.#reached.delivered ? 'delivered' : 'stored';
+      if (tick.dataset.state === state && tick.title === t(state)) continue;
+      tick.dataset.state = state;
+      tick.title = t(state);
+      tick.setAttribute('aria-label', t(state));
+      tick.setAttribute('role', 'img');
+      tick.replaceChildren(icon({ sending: 'clock', stored: 'tick', delivered: 'ticks', read: 'ticks' }[state]));
+    }
+  }
+}
