@@ -43,7 +43,11 @@ fn declared() -> Vec<(String, Vec<String>)> {
         let block = block.split_once('{')?.1;
         let (head, body) = block.split_once('{')?;
         let name = head.split('(').next()?.trim().to_owned();
-        let columns = body.lines().take_while(|line| line.trim() != "}").filter_map(|line| line.split_once("->")).map(|(name, _)| name.trim().to_owned());
+        let columns = body
+            .lines()
+            .take_while(|line| line.trim() != "}")
+            .filter_map(|line| line.split_once("->"))
+            .map(|(name, _)| name.trim().to_owned());
         Some((name, columns.collect()))
     };
     schema.split("diesel::table!").skip(1).filter_map(table).collect()
@@ -58,7 +62,8 @@ fn the_schema_is_what_the_migrations_make() {
     let tables = declared();
     assert!(tables.len() >= 12);
     for (table, columns) in tables {
-        let rows: Vec<Column> = sql_query(format!("SELECT name FROM pragma_table_info('{table}')")).load(&mut db).unwrap();
+        let rows: Vec<Column> =
+            sql_query(format!("SELECT name FROM pragma_table_info('{table}')")).load(&mut db).unwrap();
         assert_eq!(rows.into_iter().map(|row| row.name).collect::<Vec<_>>(), columns, "{table}");
     }
 }
@@ -161,12 +166,8 @@ fn lists_in_a_table() {
     let (journal, running) = receive.recv().unwrap();
     let mut lists = TableLists { journal: journal.clone(), readers: readers.clone(), bounds: BOUNDS, complete: false };
     suite(&mut lists, &ann, &bob);
-    let mut brief = TableLists {
-        journal,
-        readers,
-        bounds: Bounds { ttl: Duration::from_millis(1), ..BOUNDS },
-        complete: false,
-    };
+    let mut brief =
+        TableLists { journal, readers, bounds: Bounds { ttl: Duration::from_millis(1), ..BOUNDS }, complete: false };
     std::thread::sleep(Duration::from_millis(5));
     assert_eq!(brief.entries(&ann), Ok(vec![]), "gone after their time");
     running.stop();

@@ -30,7 +30,11 @@ use crate::{
         offline::{Bounds, Lists},
         window,
     },
-    http::{self, Origins},
+    http::{
+        self, Origins,
+        address::Network,
+        api::{self, ApiSettings},
+    },
     protocol::{
         close::Close,
         event::{Heartbeat, Limits, Notice},
@@ -101,7 +105,7 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Error> {
         }
     });
     let size = http::Size { workers: config.workers, max_connections: config.max_connections };
-    let server = http::server(listener, size, node.clone(), origins, metrics)?;
+    let server = http::server(listener, size, node.clone(), origins, Arc::new(api_settings(&config)), metrics)?;
     let handle = server.handle();
     let serving = actix_web::rt::spawn(server);
     announce(address, &logins);
@@ -205,6 +209,19 @@ fn socket_limits(config: &Config) -> socket::Limits {
         codes: Codes { too_big: Close::TooLarge.code(), slow: Close::TooSlow.code(), silent: Close::Silent.code() },
         ..socket::Limits::default()
     }
+}
+
+fn api_settings(config: &Config) -> ApiSettings {
+    ApiSettings::new(api::Options {
+        file_bytes: config.file_bytes,
+        files_dir: config.files_dir.clone(),
+        login_ttl: config.login_ttl,
+        trusted_proxies: config.trusted_proxies.iter().filter_map(|network| Network::parse(network)).collect(),
+        requests_per_minute: config.requests_per_minute,
+        messages_per_second: config.messages_per_second,
+        messages_burst: config.messages_burst,
+        ..api::Options::default()
+    })
 }
 
 async fn wait_for_signal() -> Result<(), Error> {

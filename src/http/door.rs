@@ -24,10 +24,10 @@ pub async fn open(
     origins: web::Data<Origins>,
 ) -> Result<HttpResponse, actix_web::Error> {
     if !origins.admit(&request) {
-        return Err(Problem(Refusal::Forbidden).into());
+        return Err(Problem::from(Refusal::Forbidden).into());
     }
     let identity = match bearer(&request) {
-        Some(token) => Some(identify(&node, token).await.map_err(Problem)?),
+        Some(token) => Some(identify(&node, token).await.map_err(Problem::from)?),
         None => None,
     };
     let languages = request.headers().get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());

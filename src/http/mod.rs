@@ -1,9 +1,11 @@
 //! The server's doors: the socket, the REST API, pages, and what operations look at.
 
+pub mod address;
 pub mod api;
 mod assets;
 mod door;
 mod health;
+pub mod identity;
 mod origins;
 pub mod problem;
 
@@ -19,6 +21,8 @@ use actix_web::{
 };
 use metrics_exporter_prometheus::PrometheusHandle;
 pub use origins::Origins;
+
+use api::ApiSettings;
 
 use crate::{actors::node::Node, socket};
 
@@ -45,6 +49,7 @@ pub fn server(
     size: Size,
     node: Arc<Node>,
     origins: Origins,
+    api: Arc<ApiSettings>,
     metrics: PrometheusHandle,
 ) -> std::io::Result<Server> {
     let workers = match size.workers {
@@ -59,6 +64,7 @@ pub fn server(
         App::new()
             .app_data(web::Data::from(node.clone()))
             .app_data(web::Data::new(origins.clone()))
+            .app_data(web::Data::from(api.clone()))
             .app_data(web::Data::new(metrics.clone()))
             .wrap(headers)
             .wrap(Compat::new(cors(origins.clone())))
@@ -67,6 +73,8 @@ pub fn server(
             .service(web::resource("/readyz").route(web::get().to(health::ready)).route(web::head().to(health::ready)))
             .service(web::resource("/metrics").route(web::get().to(health::metrics)))
             .configure(assets::configure)
+            .configure(api::configure)
+            .default_service(web::to(problem::not_found))
     };
     // The body of a socket is polled only when the kernel has taken what came before: see `socket`.
     let server = HttpServer::new(app)

@@ -20,7 +20,8 @@ use std::{
 
 use actix::prelude::*;
 
-pub use login::identify;
+pub use login::{Identity, identify};
+pub use reads::{history, marked, visible, with_side};
 
 use super::{
     chat_server::Unregister,

@@ -70,16 +70,56 @@ fn outcome(role: Role, name: &str, state: &str) -> String {
 fn every_cell_of_the_table() {
     let table = [
         // deed, then for an agent and for a supervisor: waiting, claimed by itself, claimed by another, resolved
-        ("claim", Role::Agent, ["claimed claimed(2)", "unchanged claimed(2)", "already_claimed claimed(3)", "claimed claimed(2)"]),
-        ("claim", Role::Supervisor, ["claimed claimed(2)", "unchanged claimed(2)", "already_claimed claimed(3)", "claimed claimed(2)"]),
-        ("release", Role::Agent, ["not_claimed waiting", "released waiting", "not_claimant claimed(3)", "not_claimed resolved"]),
-        ("release", Role::Supervisor, ["unchanged waiting", "released waiting", "released waiting", "not_claimed resolved"]),
-        ("resolve", Role::Agent, ["not_claimed waiting", "resolved resolved", "not_claimant claimed(3)", "not_claimed resolved"]),
-        ("resolve", Role::Admin, ["resolved resolved", "resolved resolved", "resolved resolved", "not_claimed resolved"]),
-        ("transfer", Role::Agent, ["not_claimed waiting", "transferred claimed(4)", "not_claimant claimed(3)", "not_claimed resolved"]),
-        ("transfer", Role::Supervisor, ["transferred claimed(4)", "transferred claimed(4)", "transferred claimed(4)", "not_claimed resolved"]),
-        ("send", Role::Agent, ["not_claimed waiting", "message claimed(2)", "not_claimant claimed(3)", "not_claimed resolved"]),
-        ("send", Role::Admin, ["not_claimed waiting", "message claimed(2)", "not_claimant claimed(3)", "not_claimed resolved"]),
+        (
+            "claim",
+            Role::Agent,
+            ["claimed claimed(2)", "unchanged claimed(2)", "already_claimed claimed(3)", "claimed claimed(2)"],
+        ),
+        (
+            "claim",
+            Role::Supervisor,
+            ["claimed claimed(2)", "unchanged claimed(2)", "already_claimed claimed(3)", "claimed claimed(2)"],
+        ),
+        (
+            "release",
+            Role::Agent,
+            ["not_claimed waiting", "released waiting", "not_claimant claimed(3)", "not_claimed resolved"],
+        ),
+        (
+            "release",
+            Role::Supervisor,
+            ["unchanged waiting", "released waiting", "released waiting", "not_claimed resolved"],
+        ),
+        (
+            "resolve",
+            Role::Agent,
+            ["not_claimed waiting", "resolved resolved", "not_claimant claimed(3)", "not_claimed resolved"],
+        ),
+        (
+            "resolve",
+            Role::Admin,
+            ["resolved resolved", "resolved resolved", "resolved resolved", "not_claimed resolved"],
+        ),
+        (
+            "transfer",
+            Role::Agent,
+            ["not_claimed waiting", "transferred claimed(4)", "not_claimant claimed(3)", "not_claimed resolved"],
+        ),
+        (
+            "transfer",
+            Role::Supervisor,
+            ["transferred claimed(4)", "transferred claimed(4)", "transferred claimed(4)", "not_claimed resolved"],
+        ),
+        (
+            "send",
+            Role::Agent,
+            ["not_claimed waiting", "message claimed(2)", "not_claimant claimed(3)", "not_claimed resolved"],
+        ),
+        (
+            "send",
+            Role::Admin,
+            ["not_claimed waiting", "message claimed(2)", "not_claimant claimed(3)", "not_claimed resolved"],
+        ),
     ];
     for (name, role, row) in table {
         for (state, expected) in ["waiting", "mine", "others", "resolved"].into_iter().zip(row) {
@@ -135,7 +175,8 @@ fn step() -> impl Strategy<Value = Step> {
         Just(Step::Buyer),
         (2i64..5).prop_map(Step::Agent),
         (2i64..5, 0u8..4, role).prop_map(|(who, deed, role)| Step::Act(who, deed, role)),
-        (any::<bool>(), 0i64..12, 1i64..12, 0i64..12).prop_map(|(first, seq, from, to)| Step::Ack(first, seq, from, to)),
+        (any::<bool>(), 0i64..12, 1i64..12, 0i64..12)
+            .prop_map(|(first, seq, from, to)| Step::Ack(first, seq, from, to)),
         (any::<bool>(), 0i64..12).prop_map(|(first, seq)| Step::Read(first, seq)),
         (0i64..6).prop_map(Step::Gone),
     ]
