@@ -1,0 +1,5 @@
+//! Stories told to a running server from outside: every sentence of the contract's sections 1 to 4 that this version
+//! keeps has one here. Each test has its own process, database and port.
+
+mod claims;
+mod table_of_claims;
