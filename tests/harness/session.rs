@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
@@ -30,6 +31,14 @@ pub struct Session {
     kept: VecDeque<Value>,
     pings: usize,
     end: Option<Closed>,
+    reader: JoinHandle<()>,
+}
+
+impl Drop for Session {
+    /// Without its reader the TCP connection ends, as it stands.
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
 }
 
 /// Ids are unique in the whole test process, because the `id` of a `send` is its idempotency key for ever.
@@ -69,7 +78,7 @@ impl Session {
     fn listening(stream: WebSocketStream<TcpStream>) -> Self {
         let (sink, mut source) = stream.split();
         let (tell, heard) = mpsc::unbounded_channel();
-        tokio::spawn(async move {
+        let reader = tokio::spawn(async move {
             let mut code = None;
             while let Some(Ok(message)) = source.next().await {
                 let news = match message {
@@ -88,7 +97,7 @@ impl Session {
             // Nobody listens any more where the test dropped its end.
             tell.send(Heard::End(Closed(code))).ok();
         });
-        Self { sink, heard, kept: VecDeque::new(), pings: 0, end: None }
+        Self { sink, heard, kept: VecDeque::new(), pings: 0, end: None, reader }
     }
 
     /// Sends any WebSocket message.
@@ -166,6 +175,11 @@ impl Session {
         let (taken, kept) = self.kept.drain(..).partition(|frame| matches(frame, &wanted));
         self.kept = kept;
         Vec::from_iter::<VecDeque<Value>>(taken)
+    }
+
+    /// Everything heard and kept so far that matches; it stays kept.
+    pub fn heard(&self, wanted: Value) -> Vec<Value> {
+        self.kept.iter().filter(|frame| matches(frame, &wanted)).cloned().collect()
     }
 
     /// Nothing that matches has come, nor comes within a moment.

@@ -2,7 +2,8 @@
 
 use super::process::PATIENCE;
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{TcpSocket, TcpStream};
 
 /// The low four bits of a frame's first byte.
@@ -122,6 +123,22 @@ impl Wire {
     /// Opcode and payload of the next frame, or `None` at the end of the connection.
     pub async fn next(&mut self) -> Option<(Opcode, Vec<u8>)> {
         tokio::time::timeout(PATIENCE, self.read_frame()).await.expect("a frame or the end in time").ok()
+    }
+
+    /// The next frame that is no text: pongs and closes between whatever the server has to say.
+    pub async fn next_but_text(&mut self) -> Option<(Opcode, Vec<u8>)> {
+        loop {
+            match self.next().await {
+                Some((WireFrame::TEXT, _)) => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// Waits, without reading a byte, until the server resets the connection.
+    pub async fn reset_within(&self, bound: Duration) {
+        let reset = tokio::time::timeout(bound, self.tcp.ready(Interest::ERROR)).await;
+        reset.expect("a reset in time").expect("a socket to wait on");
     }
 
     /// Waits for a JSON frame of this `type`.

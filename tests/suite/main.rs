@@ -1,5 +1,11 @@
 //! Stories told to a running server from outside: every sentence of the contract's sections 1 to 4 that this version
 //! keeps has one here. Each test has its own process, database and port.
 
+mod bad_input;
+mod bad_wire;
 mod claims;
+mod delivery;
+mod offline;
+mod scene;
+mod sending;
 mod table_of_claims;
