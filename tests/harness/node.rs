@@ -209,6 +209,11 @@ impl TestNode {
 
     /// A connected user of no shop.
     pub async fn buyer(&self, uid: &str) -> Person {
+        self.person(uid).await
+    }
+
+    /// A connected user, whatever shops list it.
+    pub async fn person(&self, uid: &str) -> Person {
         Person::connect(&self.base, uid, &self.token(uid)).await
     }
 
@@ -229,7 +234,7 @@ impl TestNode {
 
     async fn staff(&self, shop: &str, uid: &str, role: &str) -> Person {
         self.employ(shop, uid, role).await;
-        Person::connect(&self.base, uid, &self.token(uid)).await
+        self.person(uid).await
     }
 }
 

@@ -4,8 +4,16 @@
 mod bad_input;
 mod bad_wire;
 mod claims;
+mod command_line;
 mod delivery;
+mod files;
+mod identity;
+mod liveness;
 mod offline;
+mod origins;
+mod records;
+mod rest;
 mod scene;
 mod sending;
+mod signals;
 mod table_of_claims;
