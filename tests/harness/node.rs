@@ -20,6 +20,7 @@ pub const SECRET: &str = "a secret of the tests, long enough for HS256";
 
 /// What a node is started with, before it is.
 pub struct NodeBuilder {
+    args: Vec<&'static str>,
     env: BTreeMap<String, String>,
     dir: Arc<TempDir>,
 }
@@ -30,7 +31,7 @@ pub struct TestNode {
     child: Child,
     base: String,
     log: Arc<Mutex<String>>,
-    operator: OnceCell<Rest>,
+    operator: OnceCell<()>,
 }
 
 impl NodeBuilder {
@@ -38,6 +39,12 @@ impl NodeBuilder {
     pub fn set(mut self, key: &str, value: impl ToString) -> Self {
         let name = format!("SHOPBELL__{}", key.to_uppercase().replace('.', "__"));
         self.env.insert(name, value.to_string());
+        self
+    }
+
+    /// Adds a flag to `serve`.
+    pub fn flag(mut self, flag: &'static str) -> Self {
+        self.args.push(flag);
         self
     }
 
@@ -61,7 +68,7 @@ impl NodeBuilder {
 
     /// Starts `serve` where it must not start: waits for its end.
     pub fn fails(&self) -> Finished {
-        let mut child = self.command(&["serve"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("runs");
+        let mut child = self.command(&self.args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("runs");
         let end = Instant::now() + PATIENCE;
         while child.try_wait().expect("a state").is_none() {
             if Instant::now() > end {
@@ -81,7 +88,7 @@ impl NodeBuilder {
 
     fn spawn(&self) -> (Child, String, Arc<Mutex<String>>) {
         let log = Arc::new(Mutex::new(String::new()));
-        let mut command = self.command(&["serve"]);
+        let mut command = self.command(&self.args);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
         let address = watch(child.stdout.take().expect("a pipe"), Arc::clone(&log));
         keep(child.stderr.take().expect("a pipe"), Arc::clone(&log));
@@ -101,7 +108,7 @@ impl TestNode {
     pub fn builder() -> NodeBuilder {
         let dir = Arc::new(tempfile::tempdir().expect("a temporary directory"));
         let database = format!("sqlite://{}", dir.path().join("shopbell.db").display());
-        NodeBuilder { env: BTreeMap::new(), dir }
+        NodeBuilder { args: vec!["serve"], env: BTreeMap::new(), dir }
             .set("http.bind", "127.0.0.1:0")
             .set("database.url", database)
             .set("auth.secret", SECRET)
@@ -115,7 +122,11 @@ impl TestNode {
 
     /// The builder of a second node on this node's directory and database.
     pub fn sibling(&self) -> NodeBuilder {
-        NodeBuilder { env: self.builder.env.clone(), dir: Arc::clone(&self.builder.dir) }
+        NodeBuilder {
+            args: self.builder.args.clone(),
+            env: self.builder.env.clone(),
+            dir: Arc::clone(&self.builder.dir),
+        }
     }
 
     /// `http://127.0.0.1:41234`.
@@ -149,7 +160,6 @@ impl TestNode {
     pub async fn restart(&mut self) {
         self.kill();
         (self.child, self.base, self.log) = self.builder.spawn();
-        self.operator = OnceCell::new();
     }
 
     /// Asks the process to drain (SIGTERM).
@@ -185,13 +195,13 @@ impl TestNode {
     }
 
     /// REST as the operator, who is made at first use by the command line, beside the running server.
-    pub async fn operator(&self) -> &Rest {
+    pub async fn operator(&self) -> Rest {
         let make = async || {
             let made = self.run(&["operator", "add", "op", "--password", "correct horse battery"]);
             assert_eq!(made.code, Some(0), "{made:?}");
-            self.rest("op")
         };
-        self.operator.get_or_init(make).await
+        self.operator.get_or_init(make).await;
+        self.rest("op")
     }
 
     /// Makes a shop; gives its name back.

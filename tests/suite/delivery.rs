@@ -166,27 +166,43 @@ async fn a_transfer_hands_over_what_was_not_acked() {
     scene.b1.expect(json!({"type": "delivered", "by": "a2", "seq": 2})).await;
 }
 
+/// `ann` has sent `ben`, who is away, 300 messages: more than a window.
+async fn three_hundred_for_ben() -> (TestNode, Person, u64) {
+    let limits = TestNode::builder().set("limits.messages_per_second", 10_000).set("limits.messages_burst", 10_000);
+    let node = limits.start().await;
+    let mut ann = node.buyer("ann").await;
+    for n in 1..=300 {
+        ann.tell(json!({"type": "send", "id": format!("m{n}"), "to": {"user": "ben"},
+            "content": {"kind": "text", "text": n.to_string()}}))
+            .await;
+    }
+    let last = ann.expect(json!({"type": "ok", "id": "m300"})).await;
+    let conversation = last["conversation"].as_u64().unwrap();
+    (node, ann, conversation)
+}
+
 #[tokio::test]
 async fn an_ack_counts_only_as_far_as_the_session_was_given() {
-    let node = TestNode::start().await;
-    let mut b1 = node.buyer("b1").await;
-    let mut b2 = node.buyer("b2").await;
-    let conversation = b1.opens(shopbell_harness::To::User("b2".into()), "one").await;
-    b2.hears("one").await;
-    b1.expect(json!({"type": "delivered", "seq": 1})).await;
-    b2.leave().await;
-    for text in ["two", "three"] {
-        b1.say(conversation, text).await;
-    }
-    // A fresh session that has not been given anything acks ahead of its flush: it gets everything nevertheless.
-    let mut early = shopbell_harness::Session::open(node.base()).await;
-    early.tell(json!({"type": "login", "id": "in", "token": node.token("b2")})).await;
-    early.tell(json!({"type": "ack", "conversation": conversation, "seq": 3})).await;
-    for seq in [2, 3] {
-        early.expect(json!({"type": "message", "seq": seq})).await;
-    }
-    early.ok(json!({"type": "ack", "conversation": conversation, "seq": 3})).await;
-    b1.expect(json!({"type": "delivered", "by": "b2", "seq": 3})).await;
+    let (node, mut ann, conversation) = three_hundred_for_ben().await;
+    let mut ben = node.person("ben").await;
+    ben.expect(json!({"type": "message", "seq": 256})).await;
+    // Ahead of what it was given: the rest comes nevertheless.
+    ben.acks(conversation, 300).await;
+    ann.expect(json!({"type": "delivered", "by": "ben", "seq": 256})).await;
+    ben.expect(json!({"type": "message", "seq": 300})).await;
+    ben.acks(conversation, 300).await;
+    ann.expect(json!({"type": "delivered", "by": "ben", "seq": 300})).await;
+}
+
+#[tokio::test]
+async fn what_a_session_read_in_its_history_it_was_given() {
+    let (node, mut ann, conversation) = three_hundred_for_ben().await;
+    let mut ben = node.person("ben").await;
+    ben.expect(json!({"type": "message", "seq": 256})).await;
+    let page = json!({"type": "history", "conversation": conversation, "after": 200, "limit": 200});
+    assert_eq!(ben.ok(page).await["messages"].as_array().unwrap().len(), 100);
+    ben.acks(conversation, 300).await;
+    ann.expect(json!({"type": "delivered", "by": "ben", "seq": 300})).await;
 }
 
 #[tokio::test]
