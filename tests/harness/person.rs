@@ -179,11 +179,20 @@ impl Person {
         self.rest.get(&format!("/conversations/{conversation}")).await.expect(200)
     }
 
-    /// Texts of the history, oldest first, by REST (at most 200).
+    /// Texts of the whole record, oldest first, by REST, page by page.
     pub async fn texts(&self, conversation: u64) -> Vec<String> {
-        let page = self.rest.get(&format!("/conversations/{conversation}/messages?limit=200")).await.expect(200);
-        let items = page["items"].as_array().expect("items").iter();
-        items.map(|message| message["content"]["text"].as_str().unwrap_or_default().to_owned()).collect()
+        let mut texts = Vec::new();
+        let mut after = json!(0);
+        loop {
+            let path = format!("/conversations/{conversation}/messages?limit=100&after={after}");
+            let page = self.rest.get(&path).await.expect(200);
+            let items = page["items"].as_array().expect("items");
+            texts.extend(items.iter().map(|item| item["content"]["text"].as_str().unwrap_or_default().to_owned()));
+            match (page["more"].as_bool(), items.last()) {
+                (Some(true), Some(last)) => after = last["seq"].clone(),
+                _ => return texts,
+            }
+        }
     }
 
     async fn changes(&mut self, command: &str, conversation: u64) -> Value {

@@ -39,7 +39,7 @@ async fn ones_conversations_by_pages_latest_activity_first() {
     assert_eq!(seen, latest_first, "by pages, each once");
     let nobody = node.rest("b2").get("/conversations").await.expect(200);
     assert_eq!(nobody, json!({"items": [], "next": null}));
-    for query in ["limit=0", "limit=101", "limit=x", "cursor=garbage!", "state=lost"] {
+    for query in ["limit=x", "cursor=garbage!", "state=lost"] {
         b1.get(&format!("/conversations?{query}")).await.refused(400, "invalid");
     }
 }
@@ -122,7 +122,7 @@ async fn pages_of_messages() {
             assert_eq!((&numbers(&page, "seq"), &page["more"]), (&wanted, &json!(more)), "{query}");
         }
     }
-    for query in ["?limit=0", "?limit=x", "?before=x", "?after=-1x"] {
+    for query in ["?limit=x", "?before=x", "?after=-1x"] {
         b1.get(&format!("{path}{query}")).await.refused(400, "invalid");
     }
     let one = b1.get(&format!("{path}/7")).await.expect(200);
