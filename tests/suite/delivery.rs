@@ -156,6 +156,19 @@ async fn a_claim_hands_over_what_the_claimant_has_not_acked() {
 }
 
 #[tokio::test]
+async fn on_a_claim_the_buyer_learns_what_the_claimant_has() {
+    let node = TestNode::start().await;
+    node.shop("acme").await;
+    let mut a1 = node.agent("acme", "a1").await;
+    let mut b1 = node.buyer("b1").await;
+    let conversation = b1.opens("acme", "hi").await;
+    a1.hears_unacked("hi").await;
+    a1.acks(conversation, 1).await;
+    a1.claim(conversation).await;
+    b1.expect(json!({"type": "delivered", "conversation": conversation, "by": "a1", "seq": 1})).await;
+}
+
+#[tokio::test]
 async fn a_transfer_hands_over_what_was_not_acked() {
     let mut scene = Scene::set(TestNode::builder()).await;
     let mut a2 = scene.node.agent("acme", "a2").await;

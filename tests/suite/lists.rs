@@ -1,6 +1,6 @@
 //! What the stories of those who were away share: where the offline lists are, and what a flush must look like.
 
-use shopbell_harness::{Person, TestNode, TestRedis, json};
+use shopbell_harness::{Person, TestNode, TestRedis, eventually, json};
 
 /// Where the offline lists are.
 pub struct Lists {
@@ -60,7 +60,13 @@ pub async fn talking(node: &TestNode) -> (Person, Person, u64) {
     let conversation = b1.opens("acme", "hi").await;
     a1.hears("hi").await;
     a1.claim(conversation).await;
-    a1.acks(conversation, 1).await;
-    b1.expect(json!({"type": "delivered", "seq": 1})).await;
+    arrived(&b1, conversation, 1).await;
     (a1, b1, conversation)
+}
+
+/// Waits until the store knows that the message has arrived.
+pub async fn arrived(reader: &Person, conversation: u64, seq: u64) {
+    let path = format!("/conversations/{conversation}/messages/{seq}");
+    let marked = async || reader.rest.get(&path).await.expect(200)["delivered_at"].is_string();
+    eventually("the message is marked as delivered", marked).await;
 }

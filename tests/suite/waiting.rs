@@ -1,7 +1,7 @@
 //! Agents who come to a shop where buyers wait: there the offline list itself decides what is due (the contract's
 //! section 2.3). Every story runs with lists in the database and in a real Redis.
 
-use super::lists::{Lists, flushes};
+use super::lists::{Lists, arrived, flushes};
 use shopbell_harness::json;
 
 /// Declares each story once per kind of list.
@@ -87,6 +87,6 @@ async fn what_an_agent_acked_while_it_waited_is_settled(lists: Lists) {
     flushes(&mut a1, &["two"]).await;
     // On the claim nothing of it comes again.
     a1.claim(conversation).await;
-    b1.expect(json!({"type": "delivered", "by": "a1", "seq": 2})).await;
+    arrived(&b1, conversation, 2).await;
     a1.silence(json!({"type": "message"})).await;
 }
