@@ -71,7 +71,7 @@ async fn a_status_is_an_agents_of_that_shop() {
     let mut scene = Scene::set(TestNode::builder()).await;
     scene.node.shop("bolt").await;
     let status = |shop: &str| json!({"type": "status", "shop": shop, "status": "away"});
-    scene.b1.refused(status("acme"), "not_found").await;
+    assert_eq!(scene.b1.ask(status("acme")).await["type"], "error", "a buyer has none");
     let foreign = scene.a1.refused(status("bolt"), "not_found").await;
     let absent = scene.a1.refused(status("nowhere"), "not_found").await;
     assert_eq!(foreign["message"], absent["message"]);
