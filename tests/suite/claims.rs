@@ -63,6 +63,24 @@ async fn everybody_at_the_shop_and_the_buyer_see_each_change() {
 }
 
 #[tokio::test]
+async fn every_session_of_an_agent_sees_changes() {
+    let node = TestNode::start().await;
+    node.shop("acme").await;
+    let mut a1 = node.agent("acme", "a1").await;
+    let mut desk = a1.second_device().await;
+    let mut b1 = node.buyer("b1").await;
+    let conversation = b1.opens("acme", "hi").await;
+    a1.hears("hi").await;
+    desk.hears("hi").await;
+    a1.claim(conversation).await;
+    assert_eq!(desk.sees(conversation, "claimed").await["claimed_by"]["uid"], "a1");
+    // The claim is the person's, not the connection's.
+    desk.say(conversation, "hello from the desk").await;
+    b1.hears("hello from the desk").await;
+    a1.hears_unacked("hello from the desk").await;
+}
+
+#[tokio::test]
 async fn each_change_of_claim_counts_and_is_in_the_timeline() {
     let node = TestNode::start().await;
     node.shop("acme").await;

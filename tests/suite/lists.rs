@@ -1,6 +1,6 @@
 //! What the stories of those who were away share: where the offline lists are, and what a flush must look like.
 
-use shopbell_harness::{Person, TestNode, TestRedis, eventually, json};
+use shopbell_harness::{NodeBuilder, Person, TestNode, TestRedis, eventually, json};
 
 /// Where the offline lists are.
 pub struct Lists {
@@ -22,12 +22,18 @@ impl Lists {
         Self { redis: Some(TestRedis::start()), freezes: true }
     }
 
-    pub async fn node(&self) -> TestNode {
+    /// A node that keeps its lists there, before it starts.
+    pub fn builder(&self) -> NodeBuilder {
         let builder = TestNode::builder();
         match &self.redis {
-            Some(redis) => builder.redis(redis).start().await,
-            None => builder.start().await,
+            Some(redis) => builder.redis(redis),
+            None => builder,
         }
+    }
+
+    /// A running node that keeps its lists there.
+    pub async fn node(&self) -> TestNode {
+        self.builder().start().await
     }
 
     /// The moment before somebody comes back.

@@ -2,7 +2,7 @@
 //! times: with lists in the database, in a real Redis, and with that Redis frozen at login.
 
 use super::lists::{Lists, flushes, talking};
-use shopbell_harness::{TestNode, To, Wire, WireFrame, json};
+use shopbell_harness::{To, Wire, WireFrame, json};
 use std::time::{Duration, Instant};
 
 /// Declares each story once per kind of list.
@@ -163,11 +163,8 @@ async fn a_flush_that_breaks_off_loses_nothing(lists: Lists) {
 }
 
 async fn more_than_a_window_waits(lists: Lists) {
-    let builder = TestNode::builder().set("limits.messages_per_second", 10_000).set("limits.messages_burst", 10_000);
-    let node = match &lists.redis {
-        Some(redis) => builder.redis(redis).start().await,
-        None => builder.start().await,
-    };
+    let limits = lists.builder().set("limits.messages_per_second", 10_000).set("limits.messages_burst", 10_000);
+    let node = limits.start().await;
     let mut ann = node.buyer("ann").await;
     for n in 1..=600 {
         ann.tell(json!({"type": "send", "id": format!("m{n}"), "to": {"user": "ben"},

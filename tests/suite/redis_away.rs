@@ -75,3 +75,54 @@ async fn keys_in_redis_begin_with_the_prefix_and_are_trimmed() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_redis_that_is_full_loses_no_message() {
+    let redis = TestRedis::start();
+    let node = TestNode::builder().redis(&redis).start().await;
+    let (mut a1, mut b1, conversation) = talking(&node).await;
+    redis.ask("CONFIG SET maxmemory 1");
+    b1.leave().await;
+    for text in ["one", "two"] {
+        a1.say(conversation, text).await;
+    }
+    b1.come_back(node.base()).await;
+    flushes(&mut b1, &["one", "two"]).await;
+    a1.say(conversation, "three").await;
+    b1.hears("three").await;
+}
+
+#[tokio::test]
+async fn a_list_is_bounded_and_the_store_knows_the_rest() {
+    for lists in [Lists::in_database(), Lists::in_redis()] {
+        let node = lists.builder().set("offline.max_messages", 5).set("redis.prefix", "mine:").start().await;
+        let (mut a1, mut b1, conversation) = talking(&node).await;
+        b1.leave().await;
+        let texts: Vec<String> = (0..12).map(|n| n.to_string()).collect();
+        for text in &texts {
+            a1.say(conversation, text).await;
+        }
+        if let Some(redis) = &lists.redis {
+            eventually("the list is filled, and no further", async || {
+                redis.ask("LLEN mine:offline:{b1}").starts_with(":5")
+            })
+            .await;
+        }
+        b1.come_back(node.base()).await;
+        flushes(&mut b1, &texts.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    }
+}
+
+#[tokio::test]
+async fn agents_find_those_who_wait_though_redis_is_silent() {
+    let lists = Lists::in_redis_that_freezes();
+    let node = lists.node().await;
+    node.shop("acme").await;
+    node.employ("acme", "a1", "agent").await;
+    let mut b1 = node.buyer("b1").await;
+    b1.say("acme", "one").await;
+    b1.say("acme", "two").await;
+    lists.before_login();
+    let mut a1 = node.person("a1").await;
+    flushes(&mut a1, &["one", "two"]).await;
+}

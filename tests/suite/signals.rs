@@ -34,6 +34,19 @@ async fn the_claimant_sees_its_buyer_come_and_go() {
 }
 
 #[tokio::test]
+async fn one_is_offline_when_the_last_session_is_gone() {
+    let mut scene = Scene::set(TestNode::builder().set("presence.delay", "100ms")).await;
+    let mut tablet = scene.b1.second_device().await;
+    scene.b1.leave().await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    scene.a1.silence(json!({"type": "presence", "uid": "b1", "online": false})).await;
+    scene.a1.say(scene.conversation, "still there?").await;
+    tablet.hears("still there?").await;
+    tablet.leave().await;
+    scene.a1.expect(json!({"type": "presence", "uid": "b1", "online": false})).await;
+}
+
+#[tokio::test]
 async fn colleagues_see_each_other_come_go_and_rest() {
     let node = TestNode::builder().set("presence.delay", "100ms").start().await;
     node.shop("acme").await;
