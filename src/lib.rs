@@ -2,6 +2,7 @@
 
 pub mod actors;
 pub mod auth;
+pub mod bench;
 pub mod domain;
 pub mod protocol;
 pub mod queue;
