@@ -1,9 +1,11 @@
 //! Shopbell: a customer-service chat server for web shops. `ARCHITECTURE.md` has the map.
 
 pub mod actors;
+pub mod app;
 pub mod auth;
 pub mod bench;
 pub mod domain;
+pub mod http;
 pub mod protocol;
 pub mod queue;
 pub mod socket;

@@ -1,1 +1,59 @@
-fn main() {}
+//! `shopbell`, the program: reads the command line, and hands over.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use shopbell::app::{
+    cli::{Cli, Command, OperatorCommand},
+    config::Config,
+    demo, operator, serve, telemetry, token,
+};
+
+/// The configuration is wrong, as is the command line.
+const MISUSED: u8 = 2;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mut flags = cli.options.set;
+    let command = cli.command.unwrap_or(Command::Serve { demo: false, bind: None });
+    if let Command::Serve { bind: Some(bind), .. } = &command {
+        flags.push(("http.bind".to_owned(), bind.clone()));
+    }
+    let config = match Config::load(cli.options.config.as_deref(), &flags) {
+        Ok(config) => config,
+        Err(wrong) => {
+            eprintln!("{wrong}");
+            return ExitCode::from(MISUSED);
+        }
+    };
+    telemetry::log(&config.log_level, config.log_json);
+    match run(command, config) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("shopbell: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command, config: Config) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    match command {
+        Command::Serve { demo: true, .. } => {
+            let (config, _fresh) = demo::place(config)?;
+            actix_web::rt::System::new().block_on(serve::run(config, true))?;
+        }
+        Command::Serve { .. } => actix_web::rt::System::new().block_on(serve::run(config, false))?,
+        Command::Migrate => {
+            let migrated = operator::migrate(&config)?;
+            println!("{migrated} migrations have been run; the database is up to date");
+        }
+        Command::CheckConfig => println!("the configuration is good"),
+        Command::Token { sub, name, ttl } => println!("{}", token::mint(&config, &sub, name.as_deref(), ttl)?),
+        Command::Operator { command: OperatorCommand::Add { uid, name, password } } => {
+            operator::add(&config, &uid, name.as_deref(), password.as_deref())?;
+            println!("{uid} is an operator");
+        }
+        Command::Bench(_) => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}

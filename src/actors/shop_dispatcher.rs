@@ -38,6 +38,8 @@ use crate::{
 
 /// News of messages are merged to one in this time, per conversation.
 const ACTIVITY: Duration = Duration::from_secs(1);
+/// How long to wait before the store is asked again.
+const STORE_PAUSE: Duration = Duration::from_millis(500);
 /// How often those who wait are told that they have moved up.
 const POSITIONS: Duration = Duration::from_secs(10);
 
@@ -117,22 +119,23 @@ impl ShopDispatcher {
     fn learn(
         &mut self,
         ctx: &mut Context<Self>,
-        read: impl FnOnce(&mut Db) -> diesel::QueryResult<Start> + Send + 'static,
+        read: impl Fn(&mut Db) -> diesel::QueryResult<Start> + Clone + Send + 'static,
     ) {
         let (readers, chat) = (self.readers.clone(), self.chat.clone());
         let learning = async move {
-            let start = blocking(move || readers.read(read)).await?;
+            let start = loop {
+                let (readers, read) = (readers.clone(), read.clone());
+                match blocking(move || readers.read(read)).await {
+                    Ok(start) => break start,
+                    // Nothing can be told to people who are not known: wait for the store.
+                    Err(_) => actix::clock::sleep(STORE_PAUSE).await,
+                }
+            };
             let agents = start.agents.iter().map(|agent| agent.person.id).collect();
             let here = chat.send(WhoIsHere(agents)).await.unwrap_or_default();
-            Ok::<_, Refusal>((start, here))
+            (start, here)
         };
-        let learned = learning.into_actor(self).map(|learned, this, ctx| match learned {
-            Ok((start, here)) => this.learned(start, here, ctx),
-            Err(_) => {
-                // The store will be back, and this dispatcher with it.
-                ctx.run_later(Duration::from_millis(500), Self::learn_all);
-            }
-        });
+        let learned = learning.into_actor(self).map(|(start, here), this, ctx| this.learned(start, here, ctx));
         ctx.wait(learned);
     }
 

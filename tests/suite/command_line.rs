@@ -8,7 +8,7 @@ async fn a_wrong_value_is_named_with_what_is_allowed() {
     for (key, value, allowed) in [
         ("http.bind", "nowhere", &["address", "port", "host"][..]),
         ("limits.frame_bytes", "many", &["number", "integer", "bytes"]),
-        ("limits.messages_per_second", "-1", &["number", "integer", "positive", "at least", "from", "between"]),
+        ("limits.messages_per_second", "-1", &["allowed is 1 to", "number", "integer", "at least", "between"]),
         ("heartbeat.interval_ms", "soon", &["number", "integer", "ms"]),
         ("chat.recall_window", "later", &["2m", "30s", "duration", "500ms"]),
         ("auth.secret", "short", &["32"]),

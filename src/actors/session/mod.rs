@@ -20,7 +20,8 @@ use std::{
 
 use actix::prelude::*;
 
-pub use login::identify;
+pub use login::{Identity, identify};
+pub use reads::{history, marked, visible, with_side};
 
 use super::{
     chat_server::Unregister,
@@ -250,6 +251,12 @@ impl App for Session {
         }
     }
 
+    fn control(&mut self, link: &mut Link, _: &mut Ctx) {
+        if self.frames.take(Instant::now()).is_err() && self.strikes.strike(Instant::now()) {
+            close(link, Close::Flooding);
+        }
+    }
+
     fn tick(&mut self, link: &mut Link, _: &mut Ctx, now: Instant) {
         if self.member().is_none() && now.saturating_duration_since(self.since) >= self.node.settings.login_timeout {
             return close(link, Close::Unauthenticated);
@@ -267,6 +274,13 @@ impl App for Session {
             End::Silent => "silent",
         };
         metrics::counter!("shopbell_sessions_ended_total", "reason" => reason).increment(1);
+        self.leave();
+    }
+}
+
+impl Session {
+    /// Leaves the directory. What is not acked goes to the list of a user who has no other session.
+    fn leave(&mut self) {
         let Some(member) = self.member() else { return };
         let (of, mut unacked) = (member.person.clone(), Vec::new());
         let mut push = |conversation, seq| {

@@ -1,0 +1,10 @@
+//! The program: its command line, configuration and telemetry, and the order in which everything starts and drains.
+
+pub mod cli;
+pub mod config;
+pub mod demo;
+pub mod operator;
+pub mod secret;
+pub mod serve;
+pub mod telemetry;
+pub mod token;

@@ -1,0 +1,56 @@
+//! What the command line does to the database, beside a running server or without one.
+
+use super::config::Config;
+use crate::{
+    auth::password,
+    domain::ids::is_name,
+    store::{
+        self,
+        pool::{self, Location},
+        users,
+    },
+};
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    #[error("{0:?} is no uid: write 1 to 128 of A-Z a-z 0-9 _ . : @ -")]
+    Uid(String),
+    #[error("a password has {} to {} characters", password::LENGTH.start(), password::LENGTH.end())]
+    Password,
+}
+
+/// Brings the database up to date; gives how many migrations were run.
+///
+/// # Errors
+/// The store's.
+pub fn migrate(config: &Config) -> Result<usize, Error> {
+    Ok(pool::migrate(&mut Location::parse(&config.database_url)?.writer()?)?)
+}
+
+/// Makes a user an operator.
+///
+/// # Errors
+/// What is wrong with `uid` or `password`; the store's.
+pub fn add(config: &Config, uid: &str, name: Option<&str>, password: Option<&str>) -> Result<(), Error> {
+    if !is_name(uid) {
+        return Err(Error::Uid(uid.to_owned()));
+    }
+    if password.is_some_and(|password| !password::LENGTH.contains(&password.chars().count())) {
+        return Err(Error::Password);
+    }
+    let hash = password.map(password::hash).transpose().map_err(|_| Error::Password)?;
+    let mut db = Location::parse(&config.database_url)?.writer()?;
+    pool::migrate(&mut db)?;
+    db.immediate_transaction(|db| {
+        let user = users::refresh(db, uid, name, None, crate::actors::now())?.person();
+        users::set_operator(db, user.id)?;
+        match &hash {
+            Some(hash) => users::set_password(db, user.id, hash),
+            None => Ok(()),
+        }
+    })
+    .map_err(store::Error::from)?;
+    Ok(())
+}

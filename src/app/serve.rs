@@ -1,0 +1,252 @@
+//! `shopbell serve`: what starts in which order, and what drains in which.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use actix::prelude::*;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::oneshot,
+    time::timeout,
+};
+
+use super::{config::Config, demo, secret, telemetry};
+use crate::{
+    actors::{
+        chat_server::{Broadcast, ChatServer, Count},
+        journal::{self, Drain, Journal},
+        mail::Push,
+        node::{self, Node, Settings},
+        offline_box::OfflineBox,
+        redelivery::Redelivery,
+        table_lists::TableLists,
+    },
+    auth::token::Tokens,
+    domain::{
+        content::TEXT_MAX,
+        liveness,
+        offline::{Bounds, Lists},
+        window,
+    },
+    http::{
+        self, Origins,
+        address::Network,
+        api::{self, ApiSettings},
+    },
+    protocol::{
+        close::Close,
+        event::{Heartbeat, Limits, Notice},
+    },
+    queue::{keys::Keys, lists::RedisLists},
+    socket::{self, Codes},
+    store::{
+        journal::{Rules, Writer},
+        pool::{self, Location},
+    },
+};
+
+/// How often the log is moved into the database file.
+const CHECKPOINT: Duration = Duration::from_secs(1);
+/// How long a drain may take before the process ends all the same. What was answered with `ok` is on disk in any case.
+const DRAIN: Duration = Duration::from_secs(8);
+/// When clients should come back after a restart.
+const RECONNECT_MS: u64 = 1_000;
+
+/// Why the server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Store(#[from] crate::store::Error),
+    #[error("cannot listen on {0}: {1}")]
+    Bind(String, std::io::Error),
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    #[error("redis.url: {0}")]
+    Redis(#[from] redis::RedisError),
+    #[error("metrics: {0}")]
+    Metrics(#[from] metrics_exporter_prometheus::BuildError),
+    #[error("the node stopped while it was starting")]
+    Stopped,
+}
+
+/// Serves until a signal comes.
+///
+/// # Errors
+/// What kept it from starting.
+pub async fn run(config: Config, with_demo: bool) -> Result<(), Error> {
+    let location = Location::parse(&config.database_url)?;
+    let _lock = location.lock()?;
+    let mut db = location.writer()?;
+    let migrated = pool::migrate(&mut db)?;
+    if migrated > 0 {
+        tracing::info!(migrations = migrated, "the database has been brought up to date");
+    }
+    let logins = if with_demo { demo::make(&mut db)? } else { Vec::new() };
+    let metrics = telemetry::metrics()?;
+
+    let hub = Arbiter::new();
+    let node = start_actors(&config, &location, db, &hub.handle()).await?;
+    let origins = Origins::new(&config.allowed_origins);
+    origins.refresh(&node).await;
+
+    let listener =
+        std::net::TcpListener::bind(&config.bind).map_err(|error| Error::Bind(config.bind.clone(), error))?;
+    let address = listener.local_addr()?;
+    let upkeep = metrics.clone();
+    let keep_up = origins.clone();
+    let kept = node.clone();
+    actix_web::rt::spawn(async move {
+        loop {
+            actix_web::rt::time::sleep(telemetry::UPKEEP).await;
+            upkeep.run_upkeep();
+            keep_up.refresh(&kept).await;
+        }
+    });
+    let size = http::Size { workers: config.workers, max_connections: config.max_connections };
+    let server = http::server(listener, size, node.clone(), origins, Arc::new(api_settings(&config)), metrics)?;
+    let handle = server.handle();
+    let serving = actix_web::rt::spawn(server);
+    announce(address, &logins);
+
+    wait_for_signal().await?;
+    tracing::info!("draining");
+    handle.pause().await;
+    drain(&node).await;
+    handle.stop(false).await;
+    drop(serving.await);
+    tracing::info!("drained");
+    Ok(())
+}
+
+fn announce(address: std::net::SocketAddr, logins: &[demo::Login]) {
+    println!("listening on http://{address}");
+    if logins.is_empty() {
+        return;
+    }
+    println!();
+    println!("  shop     http://{address}/demo    where a buyer opens a chat");
+    println!("  agents   http://{address}/agent   where agents claim and answer");
+    println!("  API      http://{address}/docs");
+    println!();
+    for login in logins {
+        println!("  login  {}  {}  {}", login.uid, login.password, login.what);
+    }
+    println!();
+}
+
+async fn start_actors(
+    config: &Config,
+    location: &Location,
+    db: crate::store::Db,
+    hub: &ArbiterHandle,
+) -> Result<Arc<Node>, Error> {
+    let readers = location.readers(config.readers)?;
+    let rules = Rules { recall_window_ms: i64::try_from(config.recall_window.as_millis()).unwrap_or(i64::MAX) };
+    journal::checkpoint_beside(location.writer()?, CHECKPOINT)?;
+    let journal = Journal::start_in_arbiter(hub, move |_| Journal::new(Writer::new(db, rules)));
+    let bounds = Bounds { max_messages: config.offline_max_messages, ttl: config.offline_ttl };
+    let lists: Box<dyn Lists> = match &config.redis_url {
+        Some(url) => Box::new(RedisLists::new(url, Keys::new(&config.redis_prefix), bounds)?),
+        None => Box::new(TableLists { journal: journal.clone(), readers: readers.clone(), bounds, complete: false }),
+    };
+    let offline = OfflineBox::start_in_arbiter(hub, move |_| OfflineBox::new(lists));
+    let delay = config.presence_delay;
+    let chat = {
+        let (journal, offline, readers) = (journal.clone(), offline.clone(), readers.clone());
+        ChatServer::start_in_arbiter(hub, move |_| ChatServer::new(journal, offline, readers, delay))
+    };
+    let direct = node::find_direct(&chat).await.map_err(|_| Error::Stopped)?;
+    let secret = match &config.secret {
+        Some(secret) => secret.clone(),
+        None => secret::load_or_make(location.directory())?,
+    };
+    let node = Arc::new(Node {
+        journal,
+        chat,
+        direct,
+        offline,
+        readers,
+        tokens: Tokens::new(&secret),
+        settings: settings(config),
+        socket: Box::leak(Box::new(socket_limits(config))),
+    });
+    let (swept, grace) = (node.clone(), config.claim_grace);
+    Redelivery::start_in_arbiter(hub, move |_| Redelivery::new(swept, grace));
+    Ok(node)
+}
+
+fn settings(config: &Config) -> Settings {
+    let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    Settings {
+        limits: Limits {
+            frame_bytes: config.frame_bytes,
+            messages_per_second: config.messages_per_second,
+            frames_per_second: config.frames_per_second,
+            file_bytes: config.file_bytes,
+            text_characters: TEXT_MAX,
+            window_messages: window::MESSAGES_MAX,
+            window_bytes: window::BYTES_MAX,
+        },
+        messages_burst: config.messages_burst,
+        login_timeout: config.login_timeout,
+        heartbeat: Heartbeat { interval_ms: ms(config.heartbeat_interval), timeout_ms: ms(config.heartbeat_timeout) },
+        trust_shop_claims: config.trust_shop_claims,
+        recall_window: config.recall_window,
+    }
+}
+
+/// A window of messages fits into the outbox, with room for events beside it.
+fn socket_limits(config: &Config) -> socket::Limits {
+    let heartbeat = liveness::Heartbeat { interval: config.heartbeat_interval, timeout: config.heartbeat_timeout };
+    socket::Limits {
+        message: config.frame_bytes,
+        queue_bytes: window::BYTES_MAX + (64 << 10),
+        queue_frames: 4_096,
+        heartbeat,
+        tick: Duration::from_secs(1).min(config.heartbeat_interval / 2).max(Duration::from_millis(50)),
+        codes: Codes { too_big: Close::TooLarge.code(), slow: Close::TooSlow.code(), silent: Close::Silent.code() },
+        ..socket::Limits::default()
+    }
+}
+
+fn api_settings(config: &Config) -> ApiSettings {
+    ApiSettings::new(api::Options {
+        file_bytes: config.file_bytes,
+        files_dir: config.files_dir.clone(),
+        login_ttl: config.login_ttl,
+        trusted_proxies: config.trusted_proxies.iter().filter_map(|network| Network::parse(network)).collect(),
+        requests_per_minute: config.requests_per_minute,
+        messages_per_second: config.messages_per_second,
+        messages_burst: config.messages_burst,
+        ..api::Options::default()
+    })
+}
+
+async fn wait_for_signal() -> Result<(), Error> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// Tells everyone, lets what was accepted be written and answered, and then closes.
+async fn drain(node: &Node) {
+    let deadline = Instant::now() + DRAIN;
+    node.chat.do_send(Broadcast(Push::Notice(Notice::Draining { reconnect_ms: RECONNECT_MS })));
+    written(node).await;
+    node.chat.do_send(Broadcast(Push::Close(Close::Restart)));
+    while node.chat.send(Count).await.unwrap_or(0) > 0 && Instant::now() < deadline {
+        actix_web::rt::time::sleep(Duration::from_millis(20)).await;
+    }
+    written(node).await;
+}
+
+async fn written(node: &Node) {
+    let (done, drained) = oneshot::channel();
+    node.journal.do_send(Drain(done));
+    drop(timeout(DRAIN, drained).await);
+}

@@ -1,0 +1,97 @@
+//! Saying something, and reading what was said.
+
+use std::sync::Arc;
+
+use actix_web::{HttpRequest, http::Method, web};
+use serde::{Serialize, Serializer};
+
+use super::{
+    input::{self, Body, Query},
+    output::{Answer, created, ok},
+    settings::ApiSettings,
+};
+use crate::{
+    actors::{
+        node::Node,
+        session::{Identity, history, marked},
+    },
+    domain::{
+        command::{Act, Outcome, Target},
+        ids::Seq,
+        refusal::Refusal,
+    },
+    protocol::{
+        content,
+        frame::{self, ID_MAX, PAGE, PAGE_MAX},
+        time::At,
+        view::RecordView,
+    },
+    store::messages::Record,
+};
+
+/// A message in the history, with what has become of it.
+struct Shown(Record);
+
+impl Serialize for Shown {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (message, marks) = marked(self.0.clone());
+        RecordView::of(&message, &marks).serialize(serializer)
+    }
+}
+
+pub async fn send(node: web::Data<Node>, api: web::Data<ApiSettings>, me: Identity, body: Body) -> Answer {
+    #[derive(Serialize)]
+    struct Sent {
+        conversation: i64,
+        seq: Seq,
+        at: At,
+        duplicate: bool,
+    }
+    api.send(me.person.id)?;
+    let fields = body.fields();
+    let client_id = Arc::from(fields.text("id", 1, ID_MAX)?);
+    let to = frame::target(fields)?;
+    let content = content::parse(fields)?;
+    let act = Act::Send { to: to.clone(), client_id, content };
+    match node.run(me.person, &to, act).await? {
+        Outcome::Stored { message, .. } => {
+            let (conversation, seq, at) = (message.conversation.0, message.seq, At(message.at));
+            created(Sent { conversation, seq, at, duplicate: false })
+        }
+        Outcome::Duplicate { conversation, seq, at } => {
+            ok(Sent { conversation: conversation.0, seq, at: At(at), duplicate: true })
+        }
+        _ => Err(Refusal::BUSY.into()),
+    }
+}
+
+pub async fn list(
+    request: HttpRequest,
+    node: web::Data<Node>,
+    me: Identity,
+    path: web::Path<String>,
+    query: Query,
+) -> Answer {
+    #[derive(Serialize)]
+    struct Messages {
+        items: Vec<Shown>,
+        more: bool,
+    }
+    let id = input::conversation(&path)?;
+    let before = query.integer("before", 0, Seq::MAX)?;
+    let after = query.integer("after", 0, Seq::MAX)?;
+    let limit = query.limit_of(PAGE, PAGE_MAX)?;
+    let mark_read = query.flag("mark_read")? && request.method() == Method::GET;
+    let (_, items, more) = history(&node, me.person.id, id, before, after, limit).await?;
+    if let (true, Some(last)) = (mark_read, items.last()) {
+        let act = Act::Read { conversation: id, seq: last.message.seq };
+        node.run(me.person, &Target::Conversation(id), act).await?;
+    }
+    ok(Messages { items: items.into_iter().map(Shown).collect(), more })
+}
+
+pub async fn one(node: web::Data<Node>, me: Identity, path: web::Path<(String, String)>) -> Answer {
+    let (id, seq) = (input::conversation(&path.0)?, input::seq(&path.1)?);
+    let (_, items, _) = history(&node, me.person.id, id, Some(seq + 1), Some(seq - 1), 1).await?;
+    ok(Shown(items.into_iter().next().ok_or(Refusal::NotFound)?))
+}

@@ -1,0 +1,85 @@
+//! The REST API: its routes, grouped by what they are about.
+//!
+//! | file | what it answers |
+//! | --- | --- |
+//! | `session` | login, visitors, logout, password, who one is |
+//! | `messages` | saying something, reading what was said |
+//! | `conversations` | own conversations, claims, cursors, ratings |
+//! | `settings`, `input`, `output` | what all of them keep to, read and write |
+
+mod conversations;
+mod input;
+mod messages;
+mod output;
+mod session;
+mod settings;
+
+use actix_web::{
+    HttpRequest, HttpResponse, dev::ResourceDef, guard, http::header::CACHE_CONTROL, middleware::DefaultHeaders, web,
+};
+
+pub use settings::{ApiSettings, Options};
+
+use super::problem::Problem;
+use crate::domain::refusal::Refusal;
+
+/// Makes the table of routes: what is mounted, and what a wrong method and the tests look up.
+macro_rules! routes {
+    ($($method:ident $path:literal => $($handler:ident)::+,)+) => {
+        /// Every route under [`BASE`]: method and path.
+        const ROUTES: &[(&str, &str)] = &[$((stringify!($method), $path)),+];
+
+        fn mount(cfg: &mut web::ServiceConfig) {
+            $(cfg.route($path, method(stringify!($method)).to($($handler)::+));)+
+        }
+    };
+}
+
+const BASE: &str = "/api/v1";
+
+routes! {
+    POST   "/login"                                 => session::login,
+    POST   "/visitors"                              => session::visitors,
+    POST   "/logout"                                => session::logout,
+    GET    "/me"                                    => session::me,
+    POST   "/me/password"                           => session::password,
+
+    POST   "/messages"                              => messages::send,
+    GET    "/conversations"                         => conversations::list,
+    GET    "/conversations/{id}"                    => conversations::one,
+    GET    "/conversations/{id}/messages"           => messages::list,
+    GET    "/conversations/{id}/messages/{seq}"     => messages::one,
+    GET    "/conversations/{id}/timeline"           => conversations::timeline,
+    POST   "/conversations/{id}/read"               => conversations::read,
+    POST   "/conversations/{id}/claim"              => conversations::claim,
+    POST   "/conversations/{id}/release"            => conversations::release,
+    POST   "/conversations/{id}/transfer"           => conversations::transfer,
+    POST   "/conversations/{id}/resolve"            => conversations::resolve,
+    POST   "/conversations/{id}/rating"             => conversations::rating,
+}
+
+/// Mounts the API. Its handlers need `web::Data<Node>` and `web::Data<ApiSettings>`.
+pub fn configure(cfg: &mut web::ServiceConfig) {
+    let never_stored = DefaultHeaders::new().add((CACHE_CONTROL, "no-store"));
+    cfg.service(web::scope(BASE).wrap(never_stored).configure(mount).default_service(web::to(unmatched)));
+}
+
+/// What GET answers, HEAD answers too.
+fn method(name: &str) -> actix_web::Route {
+    match name {
+        "GET" => web::route().guard(guard::Any(guard::Get()).or(guard::Head())),
+        "PATCH" => web::patch(),
+        "DELETE" => web::delete(),
+        _ => web::post(),
+    }
+}
+
+/// A path that nobody knows, or one that knows other methods.
+async fn unmatched(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let path = request.path().strip_prefix(BASE).unwrap_or_default();
+    let known =
+        ROUTES.iter().filter(|(_, pattern)| ResourceDef::new(*pattern).is_match(path)).map(|(method, _)| *method);
+    let allow: Vec<&str> =
+        known.flat_map(|method| if method == "GET" { vec!["GET", "HEAD"] } else { vec![method] }).collect();
+    if allow.is_empty() { Err(Refusal::NotFound.into()) } else { Err(Problem::method(&allow)) }
+}

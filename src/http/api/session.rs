@@ -1,0 +1,172 @@
+//! Getting a token, giving it back, and who one is.
+
+use std::{sync::Arc, time::Duration};
+
+use actix_web::{HttpRequest, web};
+use serde::Serialize;
+
+use super::{
+    input::{self, Body},
+    output::{Answer, done, ok},
+    settings::{ApiSettings, Door},
+};
+use crate::{
+    actors::{
+        journal::write,
+        mail::{Push, Tell, Told},
+        node::Node,
+        now,
+        session::Identity,
+    },
+    auth::password,
+    domain::{
+        ids::{Timestamp, UserId, VISITOR},
+        people::Person,
+        refusal::Refusal,
+    },
+    http::identity::{Anyone, claims},
+    protocol::{
+        close::Close,
+        time::At,
+        view::{Card, Membership},
+    },
+    store::{shops, users},
+};
+
+/// A token, and whose it is.
+#[derive(Serialize)]
+struct Granted<'a> {
+    token: String,
+    expires_at: At,
+    user: Card<'a>,
+}
+
+/// Signs a token that is not refused by an earlier revocation, however short ago that was.
+fn grant(node: &Node, person: &Person, tokens_after: i64, ttl: Duration) -> Answer {
+    let issued_at = (now().0 / 1_000).max(tokens_after);
+    let ttl = i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX);
+    let token = node.tokens.mint(&person.uid, None, issued_at, ttl).map_err(|_| Refusal::BUSY)?;
+    let expires_at = At(Timestamp(issued_at.saturating_add(ttl).saturating_mul(1_000)));
+    ok(Granted { token, expires_at, user: Card::of(person) })
+}
+
+pub async fn login(request: HttpRequest, node: web::Data<Node>, api: web::Data<ApiSettings>, body: Body) -> Answer {
+    api.enter(&request, Door::Login)?;
+    let fields = body.fields();
+    let uid = fields.name("uid")?.to_owned();
+    let given = fields.text("password", 1, *password::LENGTH.end())?.to_owned();
+    let user = node.read(move |db| users::by_uid(db, &uid)).await?;
+    let hash = user.as_ref().and_then(|user| user.password_hash.clone());
+    let right = api.hashing(move || password::verify(&given, hash.as_deref())).await?;
+    let user = user.filter(|_| right).ok_or(Refusal::Unauthenticated)?;
+    grant(&node, &user.person(), user.tokens_after, api.options.login_ttl)
+}
+
+pub async fn visitors(
+    request: HttpRequest,
+    node: web::Data<Node>,
+    api: web::Data<ApiSettings>,
+    known: Anyone,
+    body: Body,
+) -> Answer {
+    api.enter(&request, Door::Visitors)?;
+    let fields = body.fields();
+    let shop = fields.name("shop")?.to_owned();
+    let name = input::display_name(fields, "name")?;
+    let uid = match known.0 {
+        Some(identity) if identity.person.is_visitor() => identity.person.uid.to_string(),
+        Some(_) => return Err(Refusal::Forbidden.into()),
+        None => format!("{VISITOR}{:032x}", rand::random::<u128>()),
+    };
+    let user = write(&node.journal, move |db| {
+        shops::by_name(db, &shop)?.ok_or(Refusal::NotFound)?;
+        let known = users::by_uid(db, &uid)?.is_some();
+        let default =
+            (!known).then(|| format!("Visitor {}", uid.chars().skip(VISITOR.len()).take(4).collect::<String>()));
+        Ok(users::refresh(db, &uid, name.as_deref().or(default.as_deref()), None, now())?)
+    })
+    .await?;
+    grant(&node, &user.person(), user.tokens_after, api.options.visitor_ttl)
+}
+
+/// Refuses all tokens of a user that were issued until now, the one at hand included. A token says in which second it was issued, so
+/// those of this second go too, and new ones begin with the next.
+pub fn revoked_until(issued_at: i64) -> i64 {
+    (now().0 / 1_000).max(issued_at).saturating_add(1)
+}
+
+/// Ends a user's sessions.
+pub fn end_sessions(node: &Node, person: Arc<Person>) {
+    let push = Push::Close(Close::Unauthenticated);
+    node.chat.do_send(Tell(vec![Told { to: vec![person], except: None, push, offline: None }]));
+}
+
+pub async fn logout(request: HttpRequest, node: web::Data<Node>, me: Identity) -> Answer {
+    let until = revoked_until(claims(&request, &node)?.issued_at);
+    let id = me.person.id;
+    write(&node.journal, move |db| Ok(users::revoke_tokens(db, id, until)?)).await?;
+    end_sessions(&node, me.person);
+    done()
+}
+
+pub async fn password(
+    request: HttpRequest,
+    node: web::Data<Node>,
+    api: web::Data<ApiSettings>,
+    me: Identity,
+    body: Body,
+) -> Answer {
+    api.enter(&request, Door::Login)?;
+    let fields = body.fields();
+    let new = fields.text("new", *password::LENGTH.start(), *password::LENGTH.end())?.to_owned();
+    let old = fields.maybe_text("old", 1, *password::LENGTH.end())?.map(str::to_owned);
+    let id = me.person.id;
+    let stored = stored_hash(&node, id).await?;
+    match (stored, old) {
+        (Some(hash), Some(old)) => {
+            let right = api.hashing(move || password::verify(&old, Some(&hash))).await?;
+            if !right {
+                return Err(Refusal::invalid("old").into());
+            }
+        }
+        (Some(_), None) => return Err(Refusal::invalid("old").into()),
+        // Passwords are for those who work here: a buyer's page that leaks a token must not give it away for good.
+        (None, _) if me.shops.is_empty() && !me.operator => return Err(Refusal::Forbidden.into()),
+        (None, _) => {}
+    }
+    let hash = hash(&api, new).await?;
+    let until = revoked_until(claims(&request, &node)?.issued_at);
+    write(&node.journal, move |db| {
+        users::set_password(db, id, &hash)?;
+        Ok(users::revoke_tokens(db, id, until)?)
+    })
+    .await?;
+    end_sessions(&node, me.person.clone());
+    grant(&node, &me.person, until, api.options.login_ttl)
+}
+
+async fn stored_hash(node: &Node, id: UserId) -> Result<Option<String>, Refusal> {
+    let user = node.read(move |db| users::by_id(db, id)).await?;
+    Ok(user.ok_or(Refusal::Unauthenticated)?.password_hash)
+}
+
+/// What is stored of a password.
+pub async fn hash(api: &ApiSettings, password: String) -> Result<String, Refusal> {
+    api.hashing(move || password::hash(&password)).await?.map_err(|_| Refusal::BUSY)
+}
+
+pub async fn me(me: Identity) -> Answer {
+    #[derive(Serialize)]
+    struct Me<'a> {
+        user: Card<'a>,
+        shops: Vec<Membership<'a>>,
+        operator: bool,
+        expires_at: At,
+    }
+    ok(Me {
+        user: Card::of(&me.person),
+        shops: me.shops.iter().map(|(shop, agent)| Membership::of(shop, agent)).collect(),
+        operator: me.operator,
+        expires_at: At(Timestamp(me.expires_at.saturating_mul(1_000))),
+    })
+}

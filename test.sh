@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Installs what the tests need and runs all of them. `./test.sh --long` runs the long proofs in full.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+if [ "${1:-}" = --long ]; then export SHOPBELL_LONG=1; fi
+started=$SECONDS
+step() { printf '\n=== %s (%ss)\n' "$1" "$((SECONDS - started))"; }
+
+step 'what the tests need'
+packages=()
+command -v redis-server >/dev/null || packages+=(redis-server)
+command -v chromium >/dev/null || packages+=(chromium fonts-noto-cjk)
+command -v node >/dev/null || packages+=(nodejs npm)
+command -v python3 >/dev/null || packages+=(python3)
+python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)
+if [ ${#packages[@]} -gt 0 ]; then
+  as_root=; [ "$(id -u)" = 0 ] || as_root=sudo
+  $as_root apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+fi
+ulimit -n "$(ulimit -Hn)" 2>/dev/null || true
+
+step 'format and lints'
+cargo fmt --check
+cargo clippy --quiet --all-targets -- -D warnings
+
+step 'licences and bans'
+if [ ! -x target/tools/bin/cargo-deny ]; then
+  CARGO_TARGET_DIR=target/tools/build cargo install --quiet --debug --locked --no-default-features \
+    --root target/tools cargo-deny@0.20.2
+fi
+target/tools/bin/cargo-deny --log-level error check licenses bans sources
+
+step 'tests'
+cargo test --quiet --lib --test layers --test store --test socket --test suite
+
+step 'RFC 6455 conformance'
+scripts/conformance.sh
+
+step 'proofs, on a release build'
+cargo build --quiet --release
+cargo test --quiet --release --test proofs -- --nocapture --test-threads 1
+
+step 'in the browser'
+tests/browser/run.sh target/release/shopbell
+
+step 'done'

@@ -1,0 +1,259 @@
+//! The store against a real SQLite file, and both kinds of offline lists against one suite, with a real Redis.
+
+use std::{
+    net::TcpListener,
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use actix::Actor;
+use diesel::{QueryableByName, RunQueryDsl, connection::SimpleConnection, sql_query, sql_types};
+use shopbell::{
+    actors::{journal::Journal, table_lists::TableLists},
+    domain::{
+        ids::{ConversationId, Timestamp},
+        offline::{Bounds, Entry, Lists, Op},
+        people::Person,
+    },
+    queue::{keys::Keys, lists::RedisLists},
+    store::{
+        Error,
+        journal::{Rules, Writer},
+        pool::{Location, migrate},
+        users,
+    },
+};
+
+fn location(directory: &Path) -> Location {
+    Location::parse(&format!("sqlite://{}", directory.join("test.db").display())).unwrap()
+}
+
+#[derive(QueryableByName)]
+struct Column {
+    #[diesel(sql_type = sql_types::Text)]
+    name: String,
+}
+
+/// The tables and columns that `schema.rs` speaks of.
+fn declared() -> Vec<(String, Vec<String>)> {
+    let schema = include_str!("../src/store/schema.rs");
+    let table = |block: &str| {
+        let block = block.split_once('{')?.1;
+        let (head, body) = block.split_once('{')?;
+        let name = head.split('(').next()?.trim().to_owned();
+        let columns = body
+            .lines()
+            .take_while(|line| line.trim() != "}")
+            .filter_map(|line| line.split_once("->"))
+            .map(|(name, _)| name.trim().to_owned());
+        Some((name, columns.collect()))
+    };
+    schema.split("diesel::table!").skip(1).filter_map(table).collect()
+}
+
+#[test]
+fn the_schema_is_what_the_migrations_make() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut db = location(directory.path()).writer().unwrap();
+    assert!(migrate(&mut db).unwrap() > 0);
+    assert_eq!(migrate(&mut db).unwrap(), 0, "twice is once");
+    let tables = declared();
+    assert!(tables.len() >= 12);
+    for (table, columns) in tables {
+        let rows: Vec<Column> =
+            sql_query(format!("SELECT name FROM pragma_table_info('{table}')")).load(&mut db).unwrap();
+        assert_eq!(rows.into_iter().map(|row| row.name).collect::<Vec<_>>(), columns, "{table}");
+    }
+}
+
+#[test]
+fn a_newer_schema_is_refused_and_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut db = location(directory.path()).writer().unwrap();
+    migrate(&mut db).unwrap();
+    db.batch_execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('20990101000000')").unwrap();
+    assert!(matches!(migrate(&mut db), Err(Error::Newer(version)) if version == "20990101000000"));
+}
+
+#[test]
+fn a_commit_is_synced_and_readers_cannot_write() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = location(directory.path());
+    let mut db = place.writer().unwrap();
+    migrate(&mut db).unwrap();
+    #[derive(QueryableByName)]
+    struct Pragma {
+        #[diesel(sql_type = sql_types::Integer)]
+        synchronous: i32,
+    }
+    let full: Pragma = sql_query("PRAGMA synchronous").get_result(&mut db).unwrap();
+    assert_eq!(full.synchronous, 2, "FULL");
+    let readers = place.readers(2).unwrap();
+    let wrote = readers.read(|db| users::refresh(db, "x", None, None, Timestamp(1)).map(drop));
+    assert!(wrote.is_err());
+}
+
+#[test]
+fn two_servers_do_not_share_a_database() {
+    let directory = tempfile::tempdir().unwrap();
+    let held = location(directory.path()).lock().unwrap();
+    assert!(matches!(location(directory.path()).lock(), Err(Error::InUse(_))));
+    drop(held);
+    assert!(location(directory.path()).lock().is_ok());
+}
+
+// Offline lists.
+
+fn person(db_id: i64, uid: &str) -> Arc<Person> {
+    Arc::new(Person { id: shopbell::domain::ids::UserId(db_id), uid: uid.into(), name: uid.into(), avatar: None })
+}
+
+fn entry(conversation: i64, seq: i64) -> Entry {
+    Entry { conversation: ConversationId(conversation), seq }
+}
+
+fn push(to: &Arc<Person>, conversation: i64, seq: i64) -> Op {
+    Op::Push { to: to.clone(), entry: entry(conversation, seq) }
+}
+
+fn trim(of: &Arc<Person>, conversation: i64, seq: i64) -> Op {
+    Op::Trim { of: of.clone(), entry: entry(conversation, seq) }
+}
+
+/// What holds for every kind of list, kept to 5 entries.
+fn suite(lists: &mut dyn Lists, ann: &Arc<Person>, bob: &Arc<Person>) {
+    assert_eq!(lists.entries(ann), Ok(vec![]));
+    lists.apply(&[push(ann, 1, 1), push(ann, 1, 2), push(bob, 1, 2), push(ann, 2, 1)]).unwrap();
+    assert_eq!(lists.entries(ann), Ok(vec![entry(1, 1), entry(1, 2), entry(2, 1)]), "in the order of their coming");
+    assert_eq!(lists.entries(bob), Ok(vec![entry(1, 2)]), "each user has its own");
+    lists.apply(&[trim(ann, 1, 1)]).unwrap();
+    assert_eq!(lists.entries(ann), Ok(vec![entry(1, 2), entry(2, 1)]), "by comparison, not by count");
+    lists.apply(&[trim(ann, 1, 1), trim(ann, 3, 9)]).unwrap();
+    assert_eq!(lists.entries(ann), Ok(vec![entry(1, 2), entry(2, 1)]), "a second time takes nothing");
+    lists.apply(&[push(ann, 1, 1), trim(ann, 1, 2), push(ann, 1, 3)]).unwrap();
+    assert_eq!(lists.entries(ann), Ok(vec![entry(2, 1), entry(1, 3)]), "a late push is trimmed as well");
+    std::thread::sleep(Duration::from_millis(2));
+    lists.apply(&(4..=9).map(|seq| push(ann, 1, seq)).collect::<Vec<_>>()).unwrap();
+    let kept = lists.entries(ann).unwrap();
+    assert_eq!(kept, (5..=9).map(|seq| entry(1, seq)).collect::<Vec<_>>(), "the newest five");
+    assert_eq!(lists.is_complete(), Ok(false));
+    lists.set_complete().unwrap();
+    assert_eq!(lists.is_complete(), Ok(true));
+}
+
+const BOUNDS: Bounds = Bounds { max_messages: 5, ttl: Duration::from_secs(60) };
+
+#[test]
+fn lists_in_a_table() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = location(directory.path());
+    let mut db = place.writer().unwrap();
+    migrate(&mut db).unwrap();
+    let ann = users::refresh(&mut db, "ann", None, None, Timestamp(1)).unwrap().person();
+    let bob = users::refresh(&mut db, "bob", None, None, Timestamp(1)).unwrap().person();
+    let readers = place.readers(2).unwrap();
+    let (send, receive) = std::sync::mpsc::channel();
+    let system = std::thread::spawn(move || {
+        let system = actix::System::new();
+        system.block_on(async move {
+            let journal = Journal::new(Writer::new(db, Rules { recall_window_ms: 0 })).start();
+            send.send((journal, actix::System::current())).unwrap();
+        });
+        system.run().unwrap();
+    });
+    let (journal, running) = receive.recv().unwrap();
+    let mut lists = TableLists { journal: journal.clone(), readers: readers.clone(), bounds: BOUNDS, complete: false };
+    suite(&mut lists, &ann, &bob);
+    let mut brief =
+        TableLists { journal, readers, bounds: Bounds { ttl: Duration::from_millis(1), ..BOUNDS }, complete: false };
+    std::thread::sleep(Duration::from_millis(5));
+    assert_eq!(brief.entries(&ann), Ok(vec![]), "gone after their time");
+    running.stop();
+    system.join().unwrap();
+}
+
+/// A Redis of this test's own, killed when it is over.
+struct Redis {
+    child: Child,
+    url: String,
+    _directory: tempfile::TempDir,
+}
+
+impl Redis {
+    fn start() -> Redis {
+        let directory = tempfile::tempdir().unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let child = Command::new("redis-server")
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir"])
+            .arg(directory.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("redis-server is installed");
+        let redis = Redis { child, url: format!("redis://127.0.0.1:{port}"), _directory: directory };
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while redis.client().get_connection().is_err() {
+            assert!(Instant::now() < deadline, "redis-server does not answer");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        redis
+    }
+
+    fn client(&self) -> redis::Client {
+        redis::Client::open(self.url.as_str()).unwrap()
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+#[test]
+fn lists_in_redis() {
+    let redis = Redis::start();
+    let keys = Keys::new("test:");
+    let (ann, bob) = (person(1, "ann"), person(2, "bob"));
+    let mut lists = RedisLists::new(&redis.url, keys.clone(), BOUNDS).unwrap();
+    suite(&mut lists, &ann, &bob);
+    let mut connection = redis.client().get_connection().unwrap();
+    let ttl: i64 = redis::cmd("PTTL").arg("test:offline:{ann}").query(&mut connection).unwrap();
+    assert!((1..=60_000).contains(&ttl), "{ttl}");
+    lists.apply(&[trim(&ann, 1, 6)]).unwrap();
+    let ttl: i64 = redis::cmd("PTTL").arg("test:offline:{ann}").query(&mut connection).unwrap();
+    assert!((1..=60_000).contains(&ttl), "kept through a trim: {ttl}");
+    let () = redis::cmd("FLUSHALL").query(&mut connection).unwrap();
+    assert_eq!(lists.is_complete(), Ok(false), "Redis has lost its memory, and it shows");
+    let mut brief = RedisLists::new(&redis.url, keys, Bounds { ttl: Duration::from_millis(1), ..BOUNDS }).unwrap();
+    brief.apply(&[push(&ann, 1, 1)]).unwrap();
+    std::thread::sleep(Duration::from_millis(10));
+    assert_eq!(brief.entries(&ann), Ok(vec![]), "gone after their time");
+}
+
+#[test]
+fn a_silent_redis_is_given_up_in_half_a_second_and_found_again() {
+    let redis = Redis::start();
+    let ann = person(1, "ann");
+    let mut lists = RedisLists::new(&redis.url, Keys::new("test:"), BOUNDS).unwrap();
+    lists.apply(&[push(&ann, 1, 1)]).unwrap();
+    let signal = |name: &str| {
+        assert!(Command::new("kill").args([name, &redis.child.id().to_string()]).status().unwrap().success());
+    };
+    signal("-STOP");
+    let asked = Instant::now();
+    assert!(lists.entries(&ann).is_err());
+    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+    assert!(lists.apply(&[push(&ann, 1, 2)]).is_err());
+    signal("-CONT");
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let entries = loop {
+        match lists.entries(&ann) {
+            Ok(entries) => break entries,
+            Err(_) => assert!(Instant::now() < deadline, "it is back, and not found"),
+        }
+    };
+    assert_eq!(entries[0], entry(1, 1), "and an answer belongs to its own question");
+}
