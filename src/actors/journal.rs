@@ -67,7 +67,7 @@ impl Journal {
     }
 
     fn write(&mut self) {
-        let Some(batch) = self.batcher.next() else { return };
+        let Some(batch) = self.batcher.next_batch() else { return };
         metrics::histogram!("shopbell_journal_batch_entries").record(batch.len() as f64);
         let (entries, back) = batch.into_iter().map(|waiting| (waiting.entry, waiting.back)).unzip();
         self.in_flight = back;
@@ -81,7 +81,6 @@ impl Actor for Journal {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(CAPACITY);
         let Some((writer, batches)) = self.start.take() else { return };
         let journal = ctx.address();
         let spawned =

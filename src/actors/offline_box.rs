@@ -8,7 +8,7 @@ use actix::prelude::*;
 use tokio::sync::oneshot;
 
 use crate::domain::{
-    offline::{Entry, Lists, Op, Unavailable},
+    offline::{Entry, Listed, Lists, Op, Unavailable},
     people::Person,
 };
 use std::sync::Arc;
@@ -59,7 +59,7 @@ impl Actor for OfflineBox {
 }
 
 fn serve(mut lists: Box<dyn Lists>, work: &mpsc::Receiver<Work>) {
-    let mut next = None;
+    let (mut next, mut listed) = (None, Listed::default());
     while let Some(work_now) = next.take().or_else(|| work.recv().ok()) {
         match work_now {
             Work::Ops(mut ops) => {
@@ -73,14 +73,17 @@ fn serve(mut lists: Box<dyn Lists>, work: &mpsc::Receiver<Work>) {
                         Err(_) => break,
                     }
                 }
-                if lists.apply(&ops).is_err() {
+                ops.retain(|op| listed.concerns(op));
+                if !ops.is_empty() && lists.apply(&ops).is_err() {
                     metrics::counter!("shopbell_offline_dropped_total").increment(ops.len() as u64);
                 }
             }
             Work::Entries(of, waiting) => {
                 // Nobody waits any longer for a list that was silent for too long.
                 if !waiting.is_closed() {
-                    drop(waiting.send(lists.entries(&of)));
+                    let entries = lists.entries(&of);
+                    listed.note(of.id, entries.as_deref().unwrap_or_default());
+                    drop(waiting.send(entries));
                 }
             }
             Work::Ask(waiting) => drop(waiting.send(lists.is_complete())),

@@ -32,24 +32,28 @@ pub struct Redelivery {
     node: Arc<Node>,
     claim_grace: Duration,
     filling: bool,
+    /// Whether this process has filled the lists: what the one before it had to push may be missing.
+    filled: bool,
 }
 
 impl Redelivery {
     pub fn new(node: Arc<Node>, claim_grace: Duration) -> Redelivery {
-        Redelivery { node, claim_grace, filling: false }
+        Redelivery { node, claim_grace, filling: false, filled: false }
     }
 
     fn check_lists(&mut self, ctx: &mut Context<Self>) {
         if std::mem::replace(&mut self.filling, true) {
             return;
         }
-        let node = self.node.clone();
-        let filled = async move {
-            if let Err(refusal) = fill_lists(&node).await {
-                tracing::debug!(?refusal, "offline lists were not filled");
+        let (node, first) = (self.node.clone(), !self.filled);
+        let filling = async move { fill_lists(&node, first).await };
+        ctx.spawn(filling.into_actor(self).map(|filled, this, _| {
+            this.filling = false;
+            match filled {
+                Ok(()) => this.filled = true,
+                Err(refusal) => tracing::debug!(?refusal, "offline lists were not filled"),
             }
-        };
-        ctx.spawn(filled.into_actor(self).map(|(), this, _| this.filling = false));
+        }));
     }
 
     fn check_claims(&mut self, ctx: &mut Context<Self>) {
@@ -75,10 +79,11 @@ impl Actor for Redelivery {
 
 /// Fills the lists where they have lost something: for each conversation that waits, what each agent on duty has not acked. What is
 /// due to buyers, claimants and direct users follows from their cursors alone.
-async fn fill_lists(node: &Node) -> Result<(), Refusal> {
+async fn fill_lists(node: &Node, in_any_case: bool) -> Result<(), Refusal> {
     let (ask, complete) = oneshot::channel();
     node.offline.do_send(AskComplete(ask));
-    if complete.await.unwrap_or(Ok(true)).unwrap_or(true) {
+    let complete = complete.await.map_err(|_| Refusal::BUSY)?.map_err(|_| Refusal::BUSY)?;
+    if complete && !in_any_case {
         return Ok(());
     }
     let due = node.read(waiting_acks::due_to_agents).await?;

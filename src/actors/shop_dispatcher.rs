@@ -38,6 +38,8 @@ use crate::{
 
 /// News of messages are merged to one in this time, per conversation.
 const ACTIVITY: Duration = Duration::from_secs(1);
+/// How long to wait before the store is asked again.
+const STORE_PAUSE: Duration = Duration::from_millis(500);
 /// How often those who wait are told that they have moved up.
 const POSITIONS: Duration = Duration::from_secs(10);
 
@@ -117,22 +119,23 @@ impl ShopDispatcher {
     fn learn(
         &mut self,
         ctx: &mut Context<Self>,
-        read: impl FnOnce(&mut Db) -> diesel::QueryResult<Start> + Send + 'static,
+        read: impl Fn(&mut Db) -> diesel::QueryResult<Start> + Clone + Send + 'static,
     ) {
         let (readers, chat) = (self.readers.clone(), self.chat.clone());
         let learning = async move {
-            let start = blocking(move || readers.read(read)).await?;
+            let start = loop {
+                let (readers, read) = (readers.clone(), read.clone());
+                match blocking(move || readers.read(read)).await {
+                    Ok(start) => break start,
+                    // Nothing can be told to people who are not known: wait for the store.
+                    Err(_) => actix::clock::sleep(STORE_PAUSE).await,
+                }
+            };
             let agents = start.agents.iter().map(|agent| agent.person.id).collect();
             let here = chat.send(WhoIsHere(agents)).await.unwrap_or_default();
-            Ok::<_, Refusal>((start, here))
+            (start, here)
         };
-        let learned = learning.into_actor(self).map(|learned, this, ctx| match learned {
-            Ok((start, here)) => this.learned(start, here, ctx),
-            Err(_) => {
-                // The store will be back, and this dispatcher with it.
-                ctx.run_later(Duration::from_millis(500), Self::learn_all);
-            }
-        });
+        let learned = learning.into_actor(self).map(|(start, here), this, ctx| this.learned(start, here, ctx));
         ctx.wait(learned);
     }
 
@@ -147,10 +150,20 @@ impl ShopDispatcher {
             self.note(&Arc::new(conversation));
         }
         for agent in self.agents.clone() {
-            self.set_presence(Of::User(agent.person.id), (here.contains(&agent.person.id), Some(agent.status)), ctx);
+            let id = agent.person.id;
+            self.learn_presence(Of::User(id), (here.contains(&id), Some(agent.status)), ctx);
         }
         self.here = here;
-        self.update_shop_presence(ctx);
+        self.learn_presence(Of::Shop, (self.on_duty(), None), ctx);
+    }
+
+    /// Notes a presence that may be as old as it is new: that somebody is not here is not news.
+    fn learn_presence(&mut self, of: Of, now: (bool, Option<Status>), ctx: &mut Context<Self>) {
+        if now.0 || self.presence.contains_key(&of) {
+            self.set_presence(of, now, ctx);
+        } else {
+            self.presence.insert(of, Presence { now, told: Some(now), version: 1 });
+        }
     }
 
     /// Takes note of how a conversation stands.
@@ -290,11 +303,8 @@ impl ShopDispatcher {
         if presence.version != version || presence.told == Some(presence.now) {
             return;
         }
-        let (now, before) = (presence.now, presence.told.replace(presence.now));
-        // Nobody has seen it otherwise, so there is nothing to correct.
-        if before.is_none() && !now.0 {
-            return;
-        }
+        let now = presence.now;
+        presence.told = Some(now);
         let at = super::now();
         let all = match of {
             Of::Shop => {

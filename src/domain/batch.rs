@@ -30,7 +30,7 @@ impl<T> Batcher<T> {
     }
 
     /// The next batch, in the order of arrival, if the writer is idle and anything waits.
-    pub fn next(&mut self) -> Option<Vec<T>> {
+    pub fn next_batch(&mut self) -> Option<Vec<T>> {
         if self.in_flight || self.waiting.is_empty() {
             return None;
         }
@@ -61,14 +61,14 @@ mod tests {
     fn what_gathers_while_the_writer_is_busy_is_the_next_batch() {
         let mut b = Batcher::new(4, 3);
         b.push(1).unwrap();
-        assert_eq!(b.next(), Some(vec![1]), "idle: at once");
+        assert_eq!(b.next_batch(), Some(vec![1]), "idle: at once");
         (2..=5).for_each(|n| b.push(n).unwrap());
-        assert_eq!(b.next(), None, "one batch in flight");
+        assert_eq!(b.next_batch(), None, "one batch in flight");
         assert_eq!(b.push(6), Err(6), "full");
         b.written();
-        assert_eq!(b.next(), Some(vec![2, 3, 4]), "in order, at most three");
+        assert_eq!(b.next_batch(), Some(vec![2, 3, 4]), "in order, at most three");
         b.written();
-        assert_eq!(b.next(), Some(vec![5]));
+        assert_eq!(b.next_batch(), Some(vec![5]));
         assert!(!b.is_idle());
         b.written();
         assert!(b.is_idle());

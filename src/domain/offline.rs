@@ -3,7 +3,7 @@
 //! A list saves reading; the store decides what is due. The two implementations are a Redis list (`queue`) and a table
 //! (`store`), and one suite tests both.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use super::{
     ids::{ConversationId, Seq, UserId},
@@ -63,6 +63,41 @@ pub trait Lists: Send {
     fn set_complete(&mut self) -> Result<(), Unavailable>;
 }
 
+/// What is known to be in lists: those of users who have logged in since they were filled. A trim of anything else has nothing to do.
+#[derive(Debug, Default)]
+pub struct Listed(HashMap<UserId, HashMap<ConversationId, Seq>>);
+
+/// More users than this and all is forgotten; what stays in their lists leaves them at the next login.
+const LISTED_MAX: usize = 100_000;
+
+impl Listed {
+    /// A list has been read.
+    pub fn note(&mut self, user: UserId, entries: &[Entry]) {
+        self.0.remove(&user);
+        if self.0.len() >= LISTED_MAX {
+            self.0.clear();
+        }
+        for entry in entries {
+            let highest = self.0.entry(user).or_default().entry(entry.conversation).or_default();
+            *highest = entry.seq.max(*highest);
+        }
+    }
+
+    /// Whether an operation has anything to do.
+    pub fn concerns(&mut self, op: &Op) -> bool {
+        let Op::Trim { of, entry } = op else { return true };
+        let Some(list) = self.0.get_mut(&of.id) else { return false };
+        let Some(&highest) = list.get(&entry.conversation) else { return false };
+        if entry.seq >= highest {
+            list.remove(&entry.conversation);
+            if list.is_empty() {
+                self.0.remove(&of.id);
+            }
+        }
+        true
+    }
+}
+
 /// How much of a list is kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
@@ -70,12 +105,23 @@ pub struct Bounds {
     pub ttl: std::time::Duration,
 }
 
-/// Marks the user whose list an operation concerns.
-impl Op {
-    pub fn user(&self) -> UserId {
-        match self {
-            Op::Push { to, .. } => to.id,
-            Op::Trim { of, .. } => of.id,
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_list_is_known_to_hold_is_trimmed() {
+        let ann = Arc::new(Person { id: UserId(1), uid: "ann".into(), name: "Ann".into(), avatar: None });
+        let entry = |conversation, seq| Entry { conversation: ConversationId(conversation), seq };
+        let trim = |conversation, seq| Op::Trim { of: ann.clone(), entry: entry(conversation, seq) };
+        let mut listed = Listed::default();
+        assert!(!listed.concerns(&trim(1, 5)), "an ack of somebody who has no list costs nothing");
+        listed.note(ann.id, &[entry(1, 3), entry(1, 4), entry(2, 1)]);
+        assert!(listed.concerns(&trim(1, 3)));
+        assert!(listed.concerns(&trim(1, 9)));
+        assert!(!listed.concerns(&trim(1, 10)), "all gone");
+        assert!(listed.concerns(&Op::Push { to: ann.clone(), entry: entry(3, 1) }));
+        listed.note(ann.id, &[]);
+        assert!(!listed.concerns(&trim(2, 1)));
     }
 }

@@ -330,10 +330,7 @@ impl Session {
 
     /// The store could not be read: the client may try the login again.
     fn turned_away(&mut self, id: Option<&str>, refusal: &Refusal, link: &mut Link, ctx: &mut Ctx) {
-        if let Some(member) = self.member() {
-            let (user, session) = (member.person.id, self.id);
-            self.node.chat.do_send(crate::actors::chat_server::Unregister { user, session, unacked: Vec::new() });
-        }
+        self.leave();
         self.refuse(id, refusal, link);
         self.settle_in(Phase::Anonymous(None), link, ctx);
     }

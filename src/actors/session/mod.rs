@@ -195,7 +195,9 @@ impl Session {
         }
         match (&mut self.phase, &incoming.frame) {
             (_, Frame::Ping) => {
-                link.send(encode_text(event::pong(id.as_deref(), super::now())));
+                if let Some(id) = id {
+                    link.send(encode_text(event::pong(&id, super::now())));
+                }
             }
             (Phase::Entering { pending, .. }, _) if pending.len() < PENDING_MAX => pending.push_back(incoming),
             (Phase::Entering { .. }, _) => self.refuse(id.as_deref(), &Refusal::BUSY, link),
@@ -251,6 +253,12 @@ impl App for Session {
         }
     }
 
+    fn control(&mut self, link: &mut Link, _: &mut Ctx) {
+        if self.frames.take(Instant::now()).is_err() && self.strikes.strike(Instant::now()) {
+            close(link, Close::Flooding);
+        }
+    }
+
     fn tick(&mut self, link: &mut Link, _: &mut Ctx, now: Instant) {
         if self.member().is_none() && now.saturating_duration_since(self.since) >= self.node.settings.login_timeout {
             return close(link, Close::Unauthenticated);
@@ -268,6 +276,13 @@ impl App for Session {
             End::Silent => "silent",
         };
         metrics::counter!("shopbell_sessions_ended_total", "reason" => reason).increment(1);
+        self.leave();
+    }
+}
+
+impl Session {
+    /// Leaves the directory. What is not acked goes to the list of a user who has no other session.
+    fn leave(&mut self) {
         let Some(member) = self.member() else { return };
         let (of, mut unacked) = (member.person.clone(), Vec::new());
         let mut push = |conversation, seq| {

@@ -1,0 +1,33 @@
+//! A running Shopbell with people in it.
+//!
+//! Tests start the real binary ([`TestNode`]), beside it a real Redis where they want one ([`TestRedis`]), and let
+//! people talk: `b1.say("acme", "hi")`, `a1.claim(conversation)`. Everything goes through the public doors, socket and
+//! REST; nothing here knows the server's insides. [`Wire`] is the one rude guest: it writes bytes, not frames.
+
+mod matching;
+mod node;
+mod person;
+mod process;
+mod redis;
+mod rest;
+mod session;
+mod token;
+mod wire;
+
+pub use matching::matches;
+pub use node::{NodeBuilder, SECRET, TestNode};
+pub use person::{Person, To};
+pub use process::{Finished, PATIENCE, eventually, signal};
+pub use redis::TestRedis;
+pub use rest::{Answer, Rest};
+pub use session::{Closed, Session};
+pub use token::{Claims, now, sign, sign_with};
+pub use wire::{Opcode, Wire, WireFrame};
+
+pub use reqwest::Method;
+pub use serde_json::{Value, json};
+
+/// True where the run was asked to take its time (`SHOPBELL_LONG=1`): real schedules instead of their short forms.
+pub fn long() -> bool {
+    std::env::var_os("SHOPBELL_LONG").is_some_and(|value| value == "1")
+}

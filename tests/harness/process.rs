@@ -1,0 +1,48 @@
+//! Processes: the binary under test, signals, and waiting with a bound.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+/// How long anything is waited for before a test fails.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Asks `check` again and again until it is true; panics with `what` when it is not within [`PATIENCE`].
+pub async fn eventually<F: Future<Output = bool>>(what: &str, mut check: impl FnMut() -> F) {
+    let end = tokio::time::Instant::now() + PATIENCE;
+    while !check().await {
+        assert!(tokio::time::Instant::now() < end, "not within {PATIENCE:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// What a finished command left: exit code and both outputs as text.
+#[derive(Debug)]
+pub struct Finished {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl From<Output> for Finished {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+/// Sends a signal (`TERM`, `KILL`, `STOP`, `CONT`) to a process.
+pub fn signal(pid: u32, name: &str) {
+    let sent = Command::new("sh").args(["-c", "kill -$1 $2", "sh", name, &pid.to_string()]).status();
+    assert!(sent.expect("sh runs").success(), "signal {name} to {pid}");
+}
+
+/// The binary under test: cargo puts it one directory above the test that runs.
+pub fn shopbell() -> PathBuf {
+    let test = std::env::current_exe().expect("a path of this test");
+    let built = test.parent().and_then(|deps| deps.parent()).expect("target/<profile>/deps/<test>");
+    built.join(format!("shopbell{}", std::env::consts::EXE_SUFFIX))
+}

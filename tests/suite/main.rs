@@ -1,0 +1,22 @@
+//! Stories told to a running server from outside: every sentence of the contract's sections 1 to 4 that this version
+//! keeps has one here. Each test has its own process, database and port.
+
+mod bad_input;
+mod bad_wire;
+mod claims;
+mod command_line;
+mod delivery;
+mod files;
+mod identity;
+mod lists;
+mod liveness;
+mod offline;
+mod origins;
+mod records;
+mod redis_away;
+mod rest;
+mod scene;
+mod sending;
+mod signals;
+mod table_of_claims;
+mod waiting;
