@@ -8,6 +8,7 @@ use super::{
     access,
     input::{self, Body, Query},
     output::{Answer, Page, created, done, ok},
+    schema,
     session::{end_sessions, hash, revoked_until},
     settings::ApiSettings,
 };
@@ -176,6 +177,16 @@ async fn announce(node: &Node, shop: &shops::Row, user: Option<UserId>) -> Resul
     Ok(())
 }
 
+/// Who works in a shop. For its admins and for operators.
+#[utoipa::path(
+    get,
+    path = "/shops/{shop}/agents",
+    params(("shop" = String, Path, description = "The shop"), ("limit" = Option<u32>, Query, description = "How many, at most 100; 20 where it is absent"), ("cursor" = Option<String>, Query, description = "`next` of the page before")),
+    responses(
+        (status = 200, description = "A page, by uid", body = schema::Agents),
+        (status = 403, description = "An agent of the shop, but no admin: `forbidden`"),
+    ),
+)]
 pub async fn list(node: web::Data<Node>, me: Identity, shop: web::Path<String>, query: Query) -> Answer {
     let limit = query.limit()?;
     let after = query.cursor()?.unwrap_or_default().to_owned();
@@ -191,6 +202,18 @@ pub async fn list(node: web::Data<Node>, me: Identity, shop: web::Path<String>, 
     ok(Page::cut(rows, limit, |(_, user)| user.uid.clone()).map(|agent| Shown::of(&agent)))
 }
 
+/// Makes a user an agent of a shop. For its admins and for operators.
+#[utoipa::path(
+    post,
+    path = "/shops/{shop}/agents",
+    params(("shop" = String, Path, description = "The shop")),
+    request_body = schema::NewAgent,
+    responses(
+        (status = 201, description = "Added", body = schema::Agent),
+        (status = 403, description = "An agent of the shop, but no admin: `forbidden`"),
+        (status = 409, description = "Is an agent already; or `name` or `password` of a user that is not of this shop's making alone: `conflict`"),
+    ),
+)]
 pub async fn add(
     request: HttpRequest,
     node: web::Data<Node>,
@@ -232,6 +255,18 @@ pub async fn add(
     created(agent)
 }
 
+/// Changes an agent. A new password refuses its earlier tokens and ends its sessions.
+#[utoipa::path(
+    patch,
+    path = "/shops/{shop}/agents/{uid}",
+    params(("shop" = String, Path, description = "The shop"), ("uid" = String, Path, description = "The agent")),
+    request_body = schema::AgentChange,
+    responses(
+        (status = 200, description = "The agent as it is then", body = schema::Agent),
+        (status = 403, description = "An agent of the shop, but no admin: `forbidden`"),
+        (status = 409, description = "`name` or `password` of a user that is not of this shop's making alone: `conflict`"),
+    ),
+)]
 pub async fn change(
     request: HttpRequest,
     node: web::Data<Node>,
@@ -271,6 +306,16 @@ pub async fn change(
     ok(agent)
 }
 
+/// Lets an agent go. Its conversations wait again, its tokens are refused, its sessions end.
+#[utoipa::path(
+    delete,
+    path = "/shops/{shop}/agents/{uid}",
+    params(("shop" = String, Path, description = "The shop"), ("uid" = String, Path, description = "The agent")),
+    responses(
+        (status = 204, description = "Done"),
+        (status = 403, description = "An agent of the shop, but no admin: `forbidden`"),
+    ),
+)]
 pub async fn remove(
     request: HttpRequest,
     node: web::Data<Node>,

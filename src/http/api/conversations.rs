@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::{
     input::{self, Body, Query},
     output::{Answer, Page, Seen, ok},
+    schema,
 };
 use crate::{
     actors::{
@@ -70,11 +71,29 @@ fn seen(snapshot: crate::domain::command::Snapshot, me: UserId) -> Seen {
     Seen(snapshot, side)
 }
 
+/// One's own conversations, the latest activity first.
+#[utoipa::path(
+    get,
+    path = "/conversations",
+    params(("state" = Option<String>, Query, description = "`waiting`, `claimed`, `mine`, `resolved` or `all`"), ("q" = Option<String>, Query, description = "Part of a name or uid of somebody in the conversation"), ("limit" = Option<u32>, Query, description = "How many, at most 100; 20 where it is absent"), ("cursor" = Option<String>, Query, description = "`next` of the page before")),
+    responses(
+        (status = 200, description = "A page", body = schema::Conversations),
+    ),
+)]
 pub async fn list(node: web::Data<Node>, me: Identity, query: Query) -> Answer {
     let id = me.person.id;
     ok(page_of(&node, id, Scope::Own, filter(&query, id)?, &query).await?)
 }
 
+/// A conversation's summary.
+#[utoipa::path(
+    get,
+    path = "/conversations/{id}",
+    params(("id" = i64, Path, description = "The conversation")),
+    responses(
+        (status = 200, description = "The summary", body = schema::Conversation),
+    ),
+)]
 pub async fn one(node: web::Data<Node>, me: Identity, path: web::Path<String>) -> Answer {
     let (id, me) = (input::conversation(&path)?, me.person.id);
     let snapshot = node
@@ -86,6 +105,16 @@ pub async fn one(node: web::Data<Node>, me: Identity, path: web::Path<String>) -
     ok(seen(snapshot.ok_or(Refusal::NotFound)?, me))
 }
 
+/// Claims, transfers, resolutions: who, when. For agents of the shop.
+#[utoipa::path(
+    get,
+    path = "/conversations/{id}/timeline",
+    params(("id" = i64, Path, description = "The conversation"), ("limit" = Option<u32>, Query, description = "How many, at most 100; 20 where it is absent"), ("cursor" = Option<String>, Query, description = "`next` of the page before")),
+    responses(
+        (status = 200, description = "A page, the oldest first", body = schema::Timeline),
+        (status = 403, description = "The buyer: `forbidden`"),
+    ),
+)]
 pub async fn timeline(node: web::Data<Node>, me: Identity, path: web::Path<String>, query: Query) -> Answer {
     #[derive(Serialize)]
     struct Change<'a> {
@@ -127,6 +156,16 @@ async fn run(node: &Node, me: Identity, id: ConversationId, act: Act) -> Result<
     node.run(me.person, &Target::Conversation(id), act).await
 }
 
+/// Counts all up to `seq` as seen.
+#[utoipa::path(
+    post,
+    path = "/conversations/{id}/read",
+    params(("id" = i64, Path, description = "The conversation")),
+    request_body = schema::ReadUpTo,
+    responses(
+        (status = 200, description = "How many remain", body = schema::Unread),
+    ),
+)]
 pub async fn read(node: web::Data<Node>, me: Identity, path: web::Path<String>, body: Body) -> Answer {
     #[derive(Serialize)]
     struct Unread {
@@ -149,27 +188,83 @@ async fn act(node: &Node, me: Identity, id: ConversationId, act: Act) -> Answer 
     }
 }
 
+/// Claims the conversation.
+#[utoipa::path(
+    post,
+    path = "/conversations/{id}/claim",
+    params(("id" = i64, Path, description = "The conversation")),
+    responses(
+        (status = 200, description = "Claimed", body = schema::Conversation),
+        (status = 403, description = "The buyer: `forbidden`"),
+        (status = 409, description = "Somebody else was faster: `already_claimed`"),
+    ),
+)]
 pub async fn claim(node: web::Data<Node>, me: Identity, path: web::Path<String>) -> Answer {
     let id = input::conversation(&path)?;
     act(&node, me, id, Act::Claim(id)).await
 }
 
+/// Gives the claim back: the conversation waits again.
+#[utoipa::path(
+    post,
+    path = "/conversations/{id}/release",
+    params(("id" = i64, Path, description = "The conversation")),
+    responses(
+        (status = 200, description = "Waiting", body = schema::Conversation),
+        (status = 403, description = "The buyer: `forbidden`"),
+        (status = 409, description = "Not claimed by whoever asks: `not_claimed`, `not_claimant`"),
+    ),
+)]
 pub async fn release(node: web::Data<Node>, me: Identity, path: web::Path<String>) -> Answer {
     let id = input::conversation(&path)?;
     act(&node, me, id, Act::Release(id)).await
 }
 
+/// Ends this round of service.
+#[utoipa::path(
+    post,
+    path = "/conversations/{id}/resolve",
+    params(("id" = i64, Path, description = "The conversation")),
+    responses(
+        (status = 200, description = "Resolved", body = schema::Conversation),
+        (status = 403, description = "The buyer: `forbidden`"),
+        (status = 409, description = "Not claimed by whoever asks: `not_claimed`, `not_claimant`"),
+    ),
+)]
 pub async fn resolve(node: web::Data<Node>, me: Identity, path: web::Path<String>) -> Answer {
     let id = input::conversation(&path)?;
     act(&node, me, id, Act::Resolve(id)).await
 }
 
+/// Hands the claim to another agent of the shop.
+#[utoipa::path(
+    post,
+    path = "/conversations/{id}/transfer",
+    params(("id" = i64, Path, description = "The conversation")),
+    request_body = schema::Transfer,
+    responses(
+        (status = 200, description = "Transferred", body = schema::Conversation),
+        (status = 403, description = "The buyer: `forbidden`"),
+        (status = 409, description = "Not claimed by whoever asks: `not_claimed`, `not_claimant`"),
+    ),
+)]
 pub async fn transfer(node: web::Data<Node>, me: Identity, path: web::Path<String>, body: Body) -> Answer {
     let conversation = input::conversation(&path)?;
     let to = body.fields().name("to")?.into();
     act(&node, me, conversation, Act::Transfer { conversation, to }).await
 }
 
+/// What the buyer thinks of the last round of service.
+#[utoipa::path(
+    post,
+    path = "/conversations/{id}/rating",
+    params(("id" = i64, Path, description = "The conversation")),
+    request_body = schema::Rating,
+    responses(
+        (status = 200, description = "Noted", body = schema::Rating),
+        (status = 403, description = "Not the buyer: `forbidden`"),
+    ),
+)]
 pub async fn rating(node: web::Data<Node>, me: Identity, path: web::Path<String>, body: Body) -> Answer {
     #[derive(Serialize)]
     struct Rating {

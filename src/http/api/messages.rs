@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 use super::{
     input::{self, Body, Query},
     output::{Answer, created, ok},
+    schema,
     settings::ApiSettings,
 };
 use crate::{
@@ -39,6 +40,20 @@ impl Serialize for Shown {
     }
 }
 
+/// Sends a message. Answered when it is stored.
+#[utoipa::path(
+    post,
+    path = "/messages",
+    request_body = schema::Send,
+    responses(
+        (status = 201, description = "Stored", body = schema::Sent),
+        (status = 200, description = "The same `id` and content again: stored before", body = schema::Sent),
+        (status = 403, description = "An agent opening a conversation with its own shop, or a visitor a direct one: `forbidden`"),
+        (status = 404, description = "No such shop or conversation: `not_found`"),
+        (status = 409, description = "The same `id` with other content: `conflict`. An agent that has not claimed the conversation: `not_claimed`, `not_claimant`"),
+        (status = 429, description = "More messages than a user may send: `rate_limited`"),
+    ),
+)]
 pub async fn send(node: web::Data<Node>, api: web::Data<ApiSettings>, me: Identity, body: Body) -> Answer {
     #[derive(Serialize)]
     struct Sent {
@@ -65,6 +80,15 @@ pub async fn send(node: web::Data<Node>, api: web::Data<ApiSettings>, me: Identi
     }
 }
 
+/// A page of the history. Bounds are exclusive; without any it is the newest page.
+#[utoipa::path(
+    get,
+    path = "/conversations/{id}/messages",
+    params(("id" = i64, Path, description = "The conversation"), ("before" = Option<i64>, Query, description = "Below this `seq`"), ("after" = Option<i64>, Query, description = "Above this `seq`"), ("limit" = Option<u32>, Query, description = "How many, at most 200; 50 where it is absent"), ("mark_read" = Option<bool>, Query, description = "Count what is shown as read")),
+    responses(
+        (status = 200, description = "Messages in the order of `seq`", body = schema::Messages),
+    ),
+)]
 pub async fn list(
     request: HttpRequest,
     node: web::Data<Node>,
@@ -90,6 +114,15 @@ pub async fn list(
     ok(Messages { items: items.into_iter().map(Shown).collect(), more })
 }
 
+/// One message.
+#[utoipa::path(
+    get,
+    path = "/conversations/{id}/messages/{seq}",
+    params(("id" = i64, Path, description = "The conversation"), ("seq" = i64, Path, description = "The message")),
+    responses(
+        (status = 200, description = "The message", body = schema::Message),
+    ),
+)]
 pub async fn one(node: web::Data<Node>, me: Identity, path: web::Path<(String, String)>) -> Answer {
     let (id, seq) = (input::conversation(&path.0)?, input::seq(&path.1)?);
     let (_, items, _) = history(&node, me.person.id, id, Some(seq + 1), Some(seq - 1), 1).await?;

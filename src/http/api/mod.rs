@@ -8,17 +8,20 @@
 //! | `files` | uploads, and who reads them |
 //! | `shops`, `agents` | making shops, and who works there |
 //! | `records` | a shop's conversations and tickets |
+//! | `schema`, `document` | the OpenAPI document and its page |
 //! | `access` | who may manage a shop, and who may read in it |
 //! | `settings`, `input`, `output` | what all of them keep to, read and write |
 
 mod access;
 mod agents;
 mod conversations;
+mod document;
 mod files;
 mod input;
 mod messages;
 mod output;
 mod records;
+pub mod schema;
 mod session;
 mod settings;
 mod shops;
@@ -37,6 +40,10 @@ macro_rules! routes {
     ($($method:ident $path:literal => $($handler:ident)::+,)+) => {
         /// Every route under [`BASE`]: method and path.
         const ROUTES: &[(&str, &str)] = &[$((stringify!($method), $path)),+];
+
+        #[derive(utoipa::OpenApi)]
+        #[openapi(paths($($($handler)::+),+))]
+        struct Routes;
 
         fn mount(cfg: &mut web::ServiceConfig) {
             $(cfg.route($path, method(stringify!($method)).to($($handler)::+));)+
@@ -80,11 +87,17 @@ routes! {
     GET    "/shops/{shop}/tickets"                  => records::tickets,
 }
 
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(files::serve))]
+struct FileRoutes;
+
 /// Mounts the API. Its handlers need `web::Data<Node>` and `web::Data<ApiSettings>`.
 pub fn configure(cfg: &mut web::ServiceConfig) {
     let never_stored = DefaultHeaders::new().add((CACHE_CONTROL, "no-store"));
     cfg.service(web::scope(BASE).wrap(never_stored).configure(mount).default_service(web::to(unmatched)));
     cfg.route(files::URL, method("GET").to(files::serve));
+    cfg.route("/api/openapi.json", method("GET").to(document::json));
+    cfg.route("/docs", method("GET").to(document::page));
 }
 
 /// What GET answers, HEAD answers too.

@@ -8,6 +8,7 @@ use super::{
     conversations::{filter, page_of},
     input::Query,
     output::{Answer, Page, Seen, ok},
+    schema,
 };
 use crate::{
     actors::{node::Node, session::Identity},
@@ -39,6 +40,16 @@ async fn somebody(node: &Node, query: &Query, name: &str) -> Result<Option<Resul
     Ok(Some(user.map(|user| UserId(user.id)).ok_or(())))
 }
 
+/// A shop's conversations, the latest activity first. For its agents.
+#[utoipa::path(
+    get,
+    path = "/shops/{shop}/conversations",
+    params(("shop" = String, Path, description = "The shop"), ("buyer" = Option<String>, Query, description = "Of this buyer"), ("agent" = Option<String>, Query, description = "Claimed by this agent"), ("state" = Option<String>, Query, description = "`waiting`, `claimed`, `mine`, `resolved` or `all`"), ("q" = Option<String>, Query, description = "Part of a name or uid of somebody in the conversation"), ("from" = Option<String>, Query, description = "At this time or later (RFC 3339)"), ("to" = Option<String>, Query, description = "Before this time (RFC 3339)"), ("limit" = Option<u32>, Query, description = "How many, at most 100; 20 where it is absent"), ("cursor" = Option<String>, Query, description = "`next` of the page before")),
+    responses(
+        (status = 200, description = "A page", body = schema::Conversations),
+        (status = 403, description = "An operator, who reads nothing here: `forbidden`"),
+    ),
+)]
 pub async fn conversations(node: web::Data<Node>, me: Identity, shop: web::Path<String>, query: Query) -> Answer {
     let shop = work(&node, &me, shop.into_inner()).await?;
     let mut filter = filter(&query, me.person.id)?;
@@ -109,6 +120,16 @@ struct Ticket {
     resolved_by: Option<std::sync::Arc<Person>>,
 }
 
+/// A shop's rounds of service, the latest first. For its agents.
+#[utoipa::path(
+    get,
+    path = "/shops/{shop}/tickets",
+    params(("shop" = String, Path, description = "The shop"), ("buyer" = Option<String>, Query, description = "Of this buyer"), ("agent" = Option<String>, Query, description = "First claimed by this agent"), ("from" = Option<String>, Query, description = "At this time or later (RFC 3339)"), ("to" = Option<String>, Query, description = "Before this time (RFC 3339)"), ("limit" = Option<u32>, Query, description = "How many, at most 100; 20 where it is absent"), ("cursor" = Option<String>, Query, description = "`next` of the page before")),
+    responses(
+        (status = 200, description = "A page", body = schema::Tickets),
+        (status = 403, description = "An operator, who reads nothing here: `forbidden`"),
+    ),
+)]
 pub async fn tickets(node: web::Data<Node>, me: Identity, shop: web::Path<String>, query: Query) -> Answer {
     let shop = work(&node, &me, shop.into_inner()).await?;
     let (buyer, agent) = (somebody(&node, &query, "buyer").await?, somebody(&node, &query, "agent").await?);

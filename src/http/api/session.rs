@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::{
     input::{self, Body},
     output::{Answer, done, ok},
+    schema,
     settings::{ApiSettings, Door},
 };
 use crate::{
@@ -50,6 +51,18 @@ fn grant(node: &Node, person: &Person, tokens_after: i64, ttl: Duration) -> Answ
     ok(Granted { token, expires_at, user: Card::of(person) })
 }
 
+/// Logs in with a local password.
+#[utoipa::path(
+    post,
+    path = "/login",
+    security(()),
+    request_body = schema::Login,
+    responses(
+        (status = 200, description = "A token for 12 hours", body = schema::Granted),
+        (status = 401, description = "Wrong uid or password: `unauthenticated`"),
+        (status = 429, description = "Too many from this address: `rate_limited`"),
+    ),
+)]
 pub async fn login(request: HttpRequest, node: web::Data<Node>, api: web::Data<ApiSettings>, body: Body) -> Answer {
     api.enter(&request, Door::Login)?;
     let fields = body.fields();
@@ -62,6 +75,20 @@ pub async fn login(request: HttpRequest, node: web::Data<Node>, api: web::Data<A
     grant(&node, &user.person(), user.tokens_after, api.options.login_ttl)
 }
 
+/// Makes an anonymous visitor; with a visitor's token, renews that one.
+#[utoipa::path(
+    post,
+    path = "/visitors",
+    security((), ("token" = [])),
+    request_body = schema::Visit,
+    responses(
+        (status = 200, description = "A token for 30 days", body = schema::Granted),
+        (status = 401, description = "A bad token: `unauthenticated`"),
+        (status = 403, description = "The token of somebody who is no visitor: `forbidden`"),
+        (status = 404, description = "No such shop: `not_found`"),
+        (status = 429, description = "Too many from this address: `rate_limited`"),
+    ),
+)]
 pub async fn visitors(
     request: HttpRequest,
     node: web::Data<Node>,
@@ -101,6 +128,14 @@ pub fn end_sessions(node: &Node, person: Arc<Person>) {
     node.chat.do_send(Tell(vec![Told { to: vec![person], except: None, push, offline: None }]));
 }
 
+/// Refuses all tokens that this user has got so far, and ends the user's sessions.
+#[utoipa::path(
+    post,
+    path = "/logout",
+    responses(
+        (status = 204, description = "Done"),
+    ),
+)]
 pub async fn logout(request: HttpRequest, node: web::Data<Node>, me: Identity) -> Answer {
     let until = revoked_until(claims(&request, &node)?.issued_at);
     let id = me.person.id;
@@ -109,6 +144,17 @@ pub async fn logout(request: HttpRequest, node: web::Data<Node>, me: Identity) -
     done()
 }
 
+/// Sets one's password. Refuses all earlier tokens of this user, and ends the user's sessions.
+#[utoipa::path(
+    post,
+    path = "/me/password",
+    request_body = schema::NewPassword,
+    responses(
+        (status = 200, description = "A new token", body = schema::Granted),
+        (status = 403, description = "Neither agent nor operator: `forbidden`"),
+        (status = 429, description = "Too many from this address: `rate_limited`"),
+    ),
+)]
 pub async fn password(
     request: HttpRequest,
     node: web::Data<Node>,
@@ -155,6 +201,14 @@ pub async fn hash(api: &ApiSettings, password: String) -> Result<String, Refusal
     api.hashing(move || password::hash(&password)).await?.map_err(|_| Refusal::BUSY)
 }
 
+/// Who one is.
+#[utoipa::path(
+    get,
+    path = "/me",
+    responses(
+        (status = 200, description = "The user of the token", body = schema::Me),
+    ),
+)]
 pub async fn me(me: Identity) -> Answer {
     #[derive(Serialize)]
     struct Me<'a> {

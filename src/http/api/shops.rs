@@ -8,6 +8,7 @@ use super::{
     access,
     input::{self, Body, Query},
     output::{Answer, Page, created, ok},
+    schema,
     settings::ApiSettings,
 };
 use crate::{
@@ -72,6 +73,16 @@ fn origin_of(origin: &str) -> Option<String> {
     (fits && allowed).then(|| format!("{scheme}://{host}{port}"))
 }
 
+/// All shops. For operators.
+#[utoipa::path(
+    get,
+    path = "/shops",
+    params(("limit" = Option<u32>, Query, description = "How many, at most 100; 20 where it is absent"), ("cursor" = Option<String>, Query, description = "`next` of the page before")),
+    responses(
+        (status = 200, description = "A page", body = schema::Shops),
+        (status = 403, description = "No operator: `forbidden`"),
+    ),
+)]
 pub async fn list(node: web::Data<Node>, me: Identity, query: Query) -> Answer {
     access::operate(&me)?;
     let (limit, after) = (query.limit()?, query.cursor_of::<1>()?.map_or(0, |[id]| id));
@@ -79,6 +90,17 @@ pub async fn list(node: web::Data<Node>, me: Identity, query: Query) -> Answer {
     ok(Page::cut(rows, limit, |row| row.id.to_string()).map(Shown::of))
 }
 
+/// Makes a shop. For operators.
+#[utoipa::path(
+    post,
+    path = "/shops",
+    request_body = schema::NewShop,
+    responses(
+        (status = 201, description = "Made", body = schema::Shop),
+        (status = 403, description = "No operator: `forbidden`"),
+        (status = 409, description = "There is one of this name: `conflict`"),
+    ),
+)]
 pub async fn make(
     request: HttpRequest,
     node: web::Data<Node>,
@@ -112,11 +134,32 @@ pub async fn make(
     created(Shown::of(made))
 }
 
+/// A shop. For its admins and for operators.
+#[utoipa::path(
+    get,
+    path = "/shops/{shop}",
+    params(("shop" = String, Path, description = "The shop")),
+    responses(
+        (status = 200, description = "The shop", body = schema::Shop),
+        (status = 403, description = "An agent of the shop, but no admin: `forbidden`"),
+    ),
+)]
 pub async fn one(node: web::Data<Node>, me: Identity, shop: web::Path<String>) -> Answer {
     let row = node.read(move |db| access::manage(db, &me, &shop)).await??;
     ok(Shown::of(row))
 }
 
+/// Changes a shop. For its admins and for operators.
+#[utoipa::path(
+    patch,
+    path = "/shops/{shop}",
+    params(("shop" = String, Path, description = "The shop")),
+    request_body = schema::ShopChange,
+    responses(
+        (status = 200, description = "The shop as it is then", body = schema::Shop),
+        (status = 403, description = "An agent of the shop, but no admin: `forbidden`"),
+    ),
+)]
 pub async fn change(
     request: HttpRequest,
     node: web::Data<Node>,

@@ -25,6 +25,7 @@ use serde::Serialize;
 use super::{
     input,
     output::{Answer, created},
+    schema,
     settings::{ApiSettings, Door},
 };
 use crate::{
@@ -53,6 +54,16 @@ struct Uploaded {
     height: Option<usize>,
 }
 
+/// Uploads a file, for a message of kind `image` or `file`.
+#[utoipa::path(
+    post,
+    path = "/files",
+    request_body(content = schema::Upload, content_type = "multipart/form-data"),
+    responses(
+        (status = 201, description = "Kept", body = schema::File),
+        (status = 429, description = "Too many from this address: `rate_limited`"),
+    ),
+)]
 pub async fn upload(
     request: HttpRequest,
     node: web::Data<Node>,
@@ -114,6 +125,17 @@ fn is_key(key: &str) -> bool {
     key.len() == 32 && key.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
+/// An uploaded file. Its URL is the right to read it.
+#[utoipa::path(
+    get,
+    path = "/files/{key}/{name}",
+    security(()),
+    params(("key" = String, Path, description = "128 random bits"), ("name" = String, Path, description = "Its name")),
+    responses(
+        (status = 200, description = "The file, with the type that its bytes have; images inline, others as attachments"),
+        (status = 404, description = "No such file: `not_found`"),
+    ),
+)]
 pub async fn serve(
     request: HttpRequest,
     node: web::Data<Node>,
