@@ -1,11 +1,14 @@
 //! `tickets`: rounds of service, from a buyer's first message to `resolve`.
 
-use diesel::prelude::*;
+use diesel::{prelude::*, sqlite::Sqlite};
 
-use super::{Db, schema::tickets as t};
+use super::{
+    Db,
+    schema::{conversations, tickets as t},
+};
 use crate::domain::{
     conversation::Conversation,
-    ids::{ConversationId, Timestamp, UserId},
+    ids::{ConversationId, ShopId, Timestamp, UserId},
 };
 
 #[derive(Clone, Debug, Queryable, Selectable)]
@@ -72,4 +75,50 @@ pub fn rate(db: &mut Db, conversation: &Conversation, score: i16, comment: Optio
 /// All tickets of a conversation, the first one first.
 pub fn of_conversation(db: &mut Db, conversation: ConversationId) -> QueryResult<Vec<Row>> {
     t::table.filter(t::conversation_id.eq(conversation.0)).order(t::number).select(Row::as_select()).load(db)
+}
+
+/// Which of a shop's tickets.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sought {
+    pub buyer: Option<UserId>,
+    /// Who claimed it first.
+    pub agent: Option<UserId>,
+    /// Opened at or after, and before.
+    pub from: Option<Timestamp>,
+    pub to: Option<Timestamp>,
+}
+
+/// A page of a shop's tickets with their buyers, the latest first, after the one of this time, conversation and number.
+pub fn page(
+    db: &mut Db,
+    shop: ShopId,
+    sought: &Sought,
+    after: Option<[i64; 3]>,
+    limit: i64,
+) -> QueryResult<Vec<(Row, i64)>> {
+    let mut query = t::table
+        .inner_join(conversations::table.on(conversations::id.eq(t::conversation_id)))
+        .filter(conversations::shop_id.eq(shop.0))
+        .order((t::opened_at.desc(), t::conversation_id.desc(), t::number.desc()))
+        .limit(limit)
+        .select((Row::as_select(), conversations::first_user))
+        .into_boxed::<Sqlite>();
+    if let Some(buyer) = sought.buyer {
+        query = query.filter(conversations::first_user.eq(buyer.0));
+    }
+    if let Some(agent) = sought.agent {
+        query = query.filter(t::claimed_by.eq(agent.0));
+    }
+    if let Some(from) = sought.from {
+        query = query.filter(t::opened_at.ge(from.0));
+    }
+    if let Some(to) = sought.to {
+        query = query.filter(t::opened_at.lt(to.0));
+    }
+    if let Some([at, conversation, number]) = after {
+        let earlier =
+            t::conversation_id.lt(conversation).or(t::conversation_id.eq(conversation).and(t::number.lt(number)));
+        query = query.filter(t::opened_at.lt(at).or(t::opened_at.eq(at).and(earlier)));
+    }
+    query.load(db)
 }

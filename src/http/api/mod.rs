@@ -5,14 +5,21 @@
 //! | `session` | login, visitors, logout, password, who one is |
 //! | `messages` | saying something, reading what was said |
 //! | `conversations` | own conversations, claims, cursors, ratings |
+//! | `shops`, `agents` | making shops, and who works there |
+//! | `records` | a shop's conversations and tickets |
+//! | `access` | who may manage a shop, and who may read in it |
 //! | `settings`, `input`, `output` | what all of them keep to, read and write |
 
+mod access;
+mod agents;
 mod conversations;
 mod input;
 mod messages;
 mod output;
+mod records;
 mod session;
 mod settings;
+mod shops;
 
 use actix_web::{
     HttpRequest, HttpResponse, dev::ResourceDef, guard, http::header::CACHE_CONTROL, middleware::DefaultHeaders, web,
@@ -56,6 +63,17 @@ routes! {
     POST   "/conversations/{id}/transfer"           => conversations::transfer,
     POST   "/conversations/{id}/resolve"            => conversations::resolve,
     POST   "/conversations/{id}/rating"             => conversations::rating,
+
+    GET    "/shops"                                 => shops::list,
+    POST   "/shops"                                 => shops::make,
+    GET    "/shops/{shop}"                          => shops::one,
+    PATCH  "/shops/{shop}"                          => shops::change,
+    GET    "/shops/{shop}/agents"                   => agents::list,
+    POST   "/shops/{shop}/agents"                   => agents::add,
+    PATCH  "/shops/{shop}/agents/{uid}"             => agents::change,
+    DELETE "/shops/{shop}/agents/{uid}"             => agents::remove,
+    GET    "/shops/{shop}/conversations"            => records::conversations,
+    GET    "/shops/{shop}/tickets"                  => records::tickets,
 }
 
 /// Mounts the API. Its handlers need `web::Data<Node>` and `web::Data<ApiSettings>`.

@@ -1,0 +1,48 @@
+//! Who may manage a shop, and who may read its records. Who is nothing to a shop does not learn that it exists.
+
+use diesel::QueryResult;
+
+use crate::{
+    actors::session::Identity,
+    domain::{people::Role, refusal::Refusal},
+    store::{Db, agents, shops},
+};
+
+/// The shop, for its admins and for operators.
+///
+/// # Errors
+/// `NotFound`; `Forbidden` for the shop's other agents.
+pub fn manage(db: &mut Db, me: &Identity, shop: &str) -> QueryResult<Result<shops::Row, Refusal>> {
+    let Some(row) = shops::by_name(db, shop)? else { return Ok(Err(Refusal::NotFound)) };
+    if me.operator {
+        return Ok(Ok(row));
+    }
+    let role = agents::role(db, row.shop().id, me.person.id)?;
+    Ok(match role {
+        Some(Role::Admin) => Ok(row),
+        Some(_) => Err(Refusal::Forbidden),
+        None => Err(Refusal::NotFound),
+    })
+}
+
+/// The shop, for its agents. Operators know that it exists, and read nothing in it.
+///
+/// # Errors
+/// `NotFound`, `Forbidden`.
+pub fn work(db: &mut Db, me: &Identity, shop: &str) -> QueryResult<Result<shops::Row, Refusal>> {
+    let Some(row) = shops::by_name(db, shop)? else { return Ok(Err(Refusal::NotFound)) };
+    let role = agents::role(db, row.shop().id, me.person.id)?;
+    Ok(match role {
+        Some(_) => Ok(row),
+        None if me.operator => Err(Refusal::Forbidden),
+        None => Err(Refusal::NotFound),
+    })
+}
+
+/// Operators only.
+///
+/// # Errors
+/// `Forbidden`.
+pub fn operate(me: &Identity) -> Result<(), Refusal> {
+    if me.operator { Ok(()) } else { Err(Refusal::Forbidden) }
+}

@@ -1,0 +1,311 @@
+//! Who works in a shop.
+
+use actix_web::{HttpRequest, web};
+use serde::Serialize;
+use serde_json::json;
+
+use super::{
+    access,
+    input::{self, Body, Query},
+    output::{Answer, Page, created, done, ok},
+    session::{end_sessions, hash, revoked_until},
+    settings::ApiSettings,
+};
+use crate::{
+    actors::{
+        journal::{WriteError, write},
+        mail::{Asked, Do},
+        node::Node,
+        now,
+        session::Identity,
+        shop_dispatcher::AgentsChanged,
+    },
+    auth::password,
+    domain::{
+        command::{Act, Command},
+        ids::{self, ShopId, UserId, VISITOR},
+        people::Role,
+        refusal::Refusal,
+    },
+    store::{Db, agents, audit, conversations, shops, users},
+};
+
+/// The most conversations at a time that an agent may be set to take.
+const CAPACITY_MAX: i64 = 1_000;
+
+#[derive(Serialize)]
+struct Shown {
+    uid: String,
+    name: String,
+    role: &'static str,
+    status: &'static str,
+    capacity: Option<i32>,
+}
+
+impl Shown {
+    fn of((row, user): &(agents::Row, users::User)) -> Shown {
+        let agent = row.agent(user);
+        Shown {
+            uid: user.uid.clone(),
+            name: user.name.clone(),
+            role: agent.role.as_str(),
+            status: agent.status.as_str(),
+            capacity: row.max_chats,
+        }
+    }
+}
+
+/// What a body wants of an agent.
+struct Wanted {
+    role: Option<Role>,
+    name: Option<String>,
+    password: Option<String>,
+    /// `Some(None)` lifts the limit.
+    capacity: Option<Option<i32>>,
+}
+
+impl Wanted {
+    fn read(body: &Body) -> Result<Wanted, Refusal> {
+        let fields = body.fields();
+        let capacity = fields.maybe_integer("capacity", 1, CAPACITY_MAX)?.map(|n| Some(n as i32));
+        Ok(Wanted {
+            role: fields.maybe_word("role", Role::parse)?,
+            name: input::display_name(fields, "name")?,
+            password: fields
+                .maybe_text("password", *password::LENGTH.start(), *password::LENGTH.end())?
+                .map(str::to_owned),
+            capacity: if body.is_null("capacity") { Some(None) } else { capacity },
+        })
+    }
+
+    /// Whether it touches what belongs to the user rather than to the shop.
+    fn is_personal(&self) -> bool {
+        self.name.is_some() || self.password.is_some()
+    }
+}
+
+/// A change of an agent, with who makes it and whence.
+struct Change {
+    me: Identity,
+    shop: String,
+    uid: String,
+    wanted: Wanted,
+    hash: Option<String>,
+    address: String,
+}
+
+impl Change {
+    /// Makes sure that `me` may, before a password costs anything.
+    async fn prepare(
+        request: &HttpRequest,
+        node: &Node,
+        api: &ApiSettings,
+        me: Identity,
+        shop: String,
+        uid: Option<String>,
+        body: &Body,
+    ) -> Result<Change, Refusal> {
+        let (who, which) = (me.clone(), shop.clone());
+        node.read(move |db| access::manage(db, &who, &which)).await??;
+        let uid = match uid {
+            Some(uid) => uid,
+            None => body.fields().name("uid")?.to_owned(),
+        };
+        let wanted = Wanted::read(body)?;
+        let hash = match &wanted.password {
+            Some(password) => Some(hash(api, password.clone()).await?),
+            None => None,
+        };
+        Ok(Change { me, shop, uid, wanted, hash, address: api.address(request).to_string() })
+    }
+
+    /// Sets what belongs to the user.
+    fn apply_personal(&self, db: &mut Db, user: UserId) -> Result<(), WriteError> {
+        if let Some(name) = &self.wanted.name {
+            users::set_name(db, user, name)?;
+        }
+        if let Some(hash) = &self.hash {
+            users::set_password(db, user, hash)?;
+            users::revoke_tokens(db, user, revoked_until(0))?;
+        }
+        Ok(())
+    }
+
+    fn record(
+        &self,
+        db: &mut Db,
+        shop: ShopId,
+        what: &str,
+        before: Option<&Shown>,
+        after: Option<&Shown>,
+    ) -> Result<(), WriteError> {
+        let text = |agent: &Shown| {
+            let mut record = json!({ "name": agent.name, "role": agent.role, "capacity": agent.capacity });
+            if self.hash.is_some() {
+                record["password"] = "set".into();
+            }
+            record.to_string()
+        };
+        let act = audit::Act {
+            shop: Some(shop),
+            by: self.me.person.id,
+            address: Some(&self.address),
+            what,
+            subject: &self.uid,
+            before: before.map(text),
+            after: after.map(text),
+        };
+        Ok(audit::insert(db, &act, now())?)
+    }
+}
+
+/// Whether a shop may set a user's name and password: it has made the user, who works nowhere else and is no operator.
+fn is_own(db: &mut Db, user: &users::User, shop: ShopId) -> Result<bool, WriteError> {
+    let elsewhere = agents::shops_of(db, UserId(user.id))?.into_iter().any(|id| id != shop);
+    Ok(user.created_by_shop == Some(shop.0) && !elsewhere && !user.operator)
+}
+
+fn found(db: &mut Db, shop: ShopId, uid: &str) -> Result<(agents::Row, users::User), WriteError> {
+    let user = users::by_uid(db, uid)?.ok_or(Refusal::NotFound)?;
+    Ok(agents::find(db, shop, UserId(user.id))?.ok_or(Refusal::NotFound)?)
+}
+
+/// The shop's dispatcher learns of a change before the client does.
+async fn announce(node: &Node, shop: &shops::Row, user: Option<UserId>) -> Result<(), Refusal> {
+    node.shop(shop.shop(), user).await?.do_send(AgentsChanged);
+    Ok(())
+}
+
+pub async fn list(node: web::Data<Node>, me: Identity, shop: web::Path<String>, query: Query) -> Answer {
+    let limit = query.limit()?;
+    let after = query.cursor()?.unwrap_or_default().to_owned();
+    if !after.is_empty() && !ids::is_name(&after) {
+        return Err(Refusal::invalid("cursor").into());
+    }
+    let rows = node
+        .read(move |db| match access::manage(db, &me, &shop)? {
+            Ok(row) => agents::page(db, row.shop().id, &after, limit as i64 + 1).map(Ok),
+            Err(refusal) => Ok(Err(refusal)),
+        })
+        .await??;
+    ok(Page::cut(rows, limit, |(_, user)| user.uid.clone()).map(|agent| Shown::of(&agent)))
+}
+
+pub async fn add(
+    request: HttpRequest,
+    node: web::Data<Node>,
+    api: web::Data<ApiSettings>,
+    me: Identity,
+    shop: web::Path<String>,
+    body: Body,
+) -> Answer {
+    let change = Change::prepare(&request, &node, &api, me, shop.into_inner(), None, &body).await?;
+    let role = change.wanted.role.ok_or(Refusal::invalid("role"))?;
+    if change.uid.starts_with(VISITOR) {
+        return Err(Refusal::invalid("uid").into());
+    }
+    let (shop, user, agent) = write(&node.journal, move |db| {
+        let shop = access::manage(db, &change.me, &change.shop)??;
+        let id = shop.shop().id;
+        let user = match users::by_uid(db, &change.uid)? {
+            Some(user) if change.wanted.is_personal() && !is_own(db, &user, id)? => {
+                return Err(Refusal::Conflict.into());
+            }
+            Some(user) => user,
+            None => {
+                let user = users::refresh(db, &change.uid, change.wanted.name.as_deref(), None, now())?;
+                users::set_created_by(db, UserId(user.id), id.0)?;
+                user
+            }
+        };
+        let user = UserId(user.id);
+        if !agents::insert(db, id, user, role, change.wanted.capacity.flatten(), now())? {
+            return Err(Refusal::Conflict.into());
+        }
+        change.apply_personal(db, user)?;
+        let agent = Shown::of(&found(db, id, &change.uid)?);
+        change.record(db, id, "agent.added", None, Some(&agent))?;
+        Ok((shop, user, agent))
+    })
+    .await?;
+    announce(&node, &shop, Some(user)).await?;
+    created(agent)
+}
+
+pub async fn change(
+    request: HttpRequest,
+    node: web::Data<Node>,
+    api: web::Data<ApiSettings>,
+    me: Identity,
+    path: web::Path<(String, String)>,
+    body: Body,
+) -> Answer {
+    let (shop, uid) = path.into_inner();
+    let change = Change::prepare(&request, &node, &api, me, shop, Some(uid), &body).await?;
+    let new_password = change.hash.is_some();
+    let (shop, person, agent) = write(&node.journal, move |db| {
+        let shop = access::manage(db, &change.me, &change.shop)??;
+        let id = shop.shop().id;
+        let before = found(db, id, &change.uid)?;
+        if change.wanted.is_personal() && !is_own(db, &before.1, id)? {
+            return Err(Refusal::Conflict.into());
+        }
+        let user = UserId(before.1.id);
+        if let Some(role) = change.wanted.role {
+            agents::set_role(db, id, user, role)?;
+        }
+        if let Some(capacity) = change.wanted.capacity {
+            agents::set_max_chats(db, id, user, capacity)?;
+        }
+        change.apply_personal(db, user)?;
+        let after = found(db, id, &change.uid)?;
+        let agent = Shown::of(&after);
+        change.record(db, id, "agent.changed", Some(&Shown::of(&before)), Some(&agent))?;
+        Ok((shop, after.1.person(), agent))
+    })
+    .await?;
+    announce(&node, &shop, None).await?;
+    if new_password {
+        end_sessions(&node, person);
+    }
+    ok(agent)
+}
+
+pub async fn remove(
+    request: HttpRequest,
+    node: web::Data<Node>,
+    api: web::Data<ApiSettings>,
+    me: Identity,
+    path: web::Path<(String, String)>,
+) -> Answer {
+    let (shop, uid) = path.into_inner();
+    let by = me.person.clone();
+    let wanted = Wanted { role: None, name: None, password: None, capacity: None };
+    let change = Change { me, shop, uid, wanted, hash: None, address: api.address(&request).to_string() };
+    let (shop, person, claims) = write(&node.journal, move |db| {
+        let shop = access::manage(db, &change.me, &change.shop)??;
+        let id = shop.shop().id;
+        let agent = found(db, id, &change.uid)?;
+        let person = agent.1.person();
+        agents::delete(db, id, person.id)?;
+        users::revoke_tokens(db, person.id, revoked_until(0))?;
+        change.record(db, id, "agent.removed", Some(&Shown::of(&agent)), None)?;
+        let claims = conversations::claimed_in(db, id, person.id)?;
+        Ok((shop, person, claims))
+    })
+    .await?;
+    announce(&node, &shop, None).await?;
+    let dispatcher = node.shop(shop.shop(), None).await?;
+    let mut released = Vec::with_capacity(claims.len());
+    for (conversation, claim_version) in claims {
+        let (asked, reply) = tokio::sync::oneshot::channel();
+        let act = Act::LoseClaimant { conversation, claim_version };
+        dispatcher.do_send(Do { command: Command { by: by.clone(), at: now(), act }, asked: Asked::Call(asked) });
+        released.push(reply);
+    }
+    for reply in released {
+        reply.await.unwrap_or(Err(Refusal::BUSY))?;
+    }
+    end_sessions(&node, person);
+    done()
+}
