@@ -3,10 +3,13 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use shopbell::app::{
-    cli::{Cli, Command, OperatorCommand},
-    config::Config,
-    demo, operator, serve, telemetry, token,
+use shopbell::{
+    app::{
+        cli::{Cli, Command, OperatorCommand},
+        config::Config,
+        demo, operator, serve, telemetry, token,
+    },
+    bench,
 };
 
 /// The configuration is wrong, as is the command line.
@@ -53,7 +56,10 @@ fn run(command: Command, config: Config) -> Result<ExitCode, Box<dyn std::error:
             operator::add(&config, &uid, name.as_deref(), password.as_deref())?;
             println!("{uid} is an operator");
         }
-        Command::Bench(_) => {}
+        Command::Bench(args) => {
+            let good = actix_web::rt::System::new().block_on(bench::run(args))?;
+            return Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

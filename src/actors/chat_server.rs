@@ -180,14 +180,16 @@ impl Handler<FindShop> for ChatServer {
     type Result = MessageResult<FindShop>;
 
     fn handle(&mut self, FindShop { shop, user }: FindShop, ctx: &mut Self::Context) -> Self::Result {
-        if let Some(present) = user.and_then(|user| self.users.get_mut(&user)) {
-            present.shops.insert(shop.id);
-        }
-        let (journal, readers, delay) = (&self.journal, &self.readers, self.presence_delay);
+        let (id, journal, readers, delay) = (shop.id, &self.journal, &self.readers, self.presence_delay);
         let dispatcher = self.shops.entry(shop.id).or_insert_with(|| {
             ShopDispatcher::new(shop, ctx.address(), journal.clone(), self.offline.clone(), readers.clone(), delay)
                 .start()
         });
+        if let Some(present) = user.and_then(|user| self.users.get_mut(&user))
+            && present.shops.insert(id)
+        {
+            dispatcher.do_send(Seen { person: present.person.clone(), online: true });
+        }
         MessageResult(dispatcher.clone())
     }
 }

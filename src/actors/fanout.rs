@@ -60,7 +60,12 @@ impl Fanout {
                 fanout.tell_others(vec![by.clone()], asked, Push::Settle { conversation: *conversation, upto: *seq });
                 fanout.trim(by, *conversation, *seq);
             }
-            Outcome::Changed { now, before, cause, .. } => fanout.changed(now, before.as_ref(), *cause, agents),
+            Outcome::Changed { now, before, cause, moved, .. } => {
+                fanout.changed(now, before.as_ref(), *cause, agents);
+                if let Some(claimant) = now.conversation.claimant() {
+                    fanout.receipts(&now.conversation, claimant, Which::Second, *moved, agents);
+                }
+            }
             Outcome::Recalled { now, by, seq, at, first_time: true } => {
                 let frame = event::recalled(now.conversation.id, *seq, by, *at);
                 fanout.tell(owned(audience::of_change(&now.conversation, agents)), Push::Event(encode_text(frame)));
@@ -100,6 +105,16 @@ impl Fanout {
         agents: &[Agent],
         asked: Option<SessionId>,
     ) {
+        self.receipts(now, by, side, moved, agents);
+        if moved.delivered.is_some() {
+            let upto = now.side(side).delivered;
+            self.tell_others(vec![by.clone()], asked, Push::Settle { conversation: now.id, upto });
+            self.trim(by, now.id, upto);
+        }
+    }
+
+    /// Tells the other side how far somebody has come.
+    fn receipts(&mut self, now: &Conversation, by: &Person, side: Which, moved: Moved, agents: &[Agent]) {
         let others = owned(audience::of_side(now, side.other(), agents));
         for (kind, what, seq) in
             [(Kind::Delivered, Receipt::Delivered, moved.delivered), (Kind::Read, Receipt::Read, moved.read)]
@@ -107,11 +122,6 @@ impl Fanout {
             let Some(seq) = seq else { continue };
             let frame = encode_text(event::receipt(what, now.id, by, seq));
             self.tell(others.clone(), Push::Latest { key: key(kind, now.id.0), frame });
-        }
-        if moved.delivered.is_some() {
-            let upto = now.side(side).delivered;
-            self.tell_others(vec![by.clone()], asked, Push::Settle { conversation: now.id, upto });
-            self.trim(by, now.id, upto);
         }
     }
 

@@ -150,10 +150,20 @@ impl ShopDispatcher {
             self.note(&Arc::new(conversation));
         }
         for agent in self.agents.clone() {
-            self.set_presence(Of::User(agent.person.id), (here.contains(&agent.person.id), Some(agent.status)), ctx);
+            let id = agent.person.id;
+            self.learn_presence(Of::User(id), (here.contains(&id), Some(agent.status)), ctx);
         }
         self.here = here;
-        self.update_shop_presence(ctx);
+        self.learn_presence(Of::Shop, (self.on_duty(), None), ctx);
+    }
+
+    /// Notes a presence that may be as old as it is new: that somebody is not here is not news.
+    fn learn_presence(&mut self, of: Of, now: (bool, Option<Status>), ctx: &mut Context<Self>) {
+        if now.0 || self.presence.contains_key(&of) {
+            self.set_presence(of, now, ctx);
+        } else {
+            self.presence.insert(of, Presence { now, told: Some(now), version: 1 });
+        }
     }
 
     /// Takes note of how a conversation stands.
@@ -293,11 +303,8 @@ impl ShopDispatcher {
         if presence.version != version || presence.told == Some(presence.now) {
             return;
         }
-        let (now, before) = (presence.now, presence.told.replace(presence.now));
-        // Nobody has seen it otherwise, so there is nothing to correct.
-        if before.is_none() && !now.0 {
-            return;
-        }
+        let now = presence.now;
+        presence.told = Some(now);
         let at = super::now();
         let all = match of {
             Of::Shop => {

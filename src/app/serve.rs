@@ -6,6 +6,7 @@ use std::{
 };
 
 use actix::prelude::*;
+use secrecy::ExposeSecret;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::oneshot,
@@ -159,7 +160,13 @@ async fn start_actors(
     };
     let direct = node::find_direct(&chat).await.map_err(|_| Error::Stopped)?;
     let secret = match &config.secret {
-        Some(secret) => secret.clone(),
+        Some(secret) => {
+            // RFC 7518, section 3.2: a key is at least as long as the hash.
+            if secret.expose_secret().len() < 32 {
+                tracing::warn!("auth.secret is shorter than 32 bytes: tokens can be forged by guessing it");
+            }
+            secret.clone()
+        }
         None => secret::load_or_make(location.directory())?,
     };
     let node = Arc::new(Node {

@@ -146,6 +146,7 @@ pub enum Outcome {
         by: Arc<Person>,
         before: Option<Arc<Person>>,
         cause: Cause,
+        moved: Moved,
     },
     /// Granted, and nothing has changed.
     Unchanged(Arc<Snapshot>),

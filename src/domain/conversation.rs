@@ -119,6 +119,13 @@ pub struct Moved {
     pub read: Option<Seq>,
 }
 
+/// What an agent's deed has changed: a claim also counts what the claimant has acked before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    pub cause: Cause,
+    pub moved: Moved,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conversation {
     pub id: ConversationId,
@@ -291,7 +298,7 @@ impl Conversation {
         deed: &Deed,
         acked: Seq,
         now: Timestamp,
-    ) -> Result<Option<Cause>, Refusal> {
+    ) -> Result<Option<Change>, Refusal> {
         let Standing::Agent(role) = standing else { return Err(Refusal::Forbidden) };
         if matches!(deed, Deed::Transfer(to) if to.id == self.first_person().id) {
             return Err(Refusal::invalid("to"));
@@ -311,23 +318,25 @@ impl Conversation {
             (Deed::Transfer(to), State::Claimed(agent)) if agent.id == to.id => None,
             (Deed::Transfer(_), _) => Some(Cause::Transferred),
         };
+        let Some(cause) = cause else { return Ok(None) };
+        let mut moved = Moved::default();
         match (cause, deed) {
-            (Some(Cause::Released), _) => self.unclaim(State::Waiting, false, now),
-            (Some(Cause::Resolved), _) => self.unclaim(State::Resolved, false, now),
-            (Some(_), Deed::Transfer(to)) => self.give_to(to.clone(), acked, now),
-            (Some(_), _) => self.give_to(by.clone(), acked, now),
-            (None, _) => {}
+            (Cause::Released, _) => self.unclaim(State::Waiting, false, now),
+            (Cause::Resolved, _) => self.unclaim(State::Resolved, false, now),
+            (_, Deed::Transfer(to)) => moved = self.give_to(to.clone(), acked, now),
+            _ => moved = self.give_to(by.clone(), acked, now),
         }
-        Ok(cause)
+        Ok(Some(Change { cause, moved }))
     }
 
     /// Makes `agent` the claimant. A resolved conversation gets a new ticket, a waiting one goes on from what the agent has acked.
-    fn give_to(&mut self, agent: Arc<Person>, acked: Seq, now: Timestamp) {
+    fn give_to(&mut self, agent: Arc<Person>, acked: Seq, now: Timestamp) -> Moved {
+        let mut moved = Moved::default();
         match self.state {
             State::Resolved => self.open_ticket(now),
             State::Waiting => {
                 let acked = acked.min(self.last_seq);
-                self.advance(Which::Second, acked, 0);
+                moved = self.advance(Which::Second, acked, 0);
             }
             _ => {}
         }
@@ -336,6 +345,7 @@ impl Conversation {
         self.waiting_since = None;
         self.returned = false;
         self.updated_at = now;
+        moved
     }
 
     /// Takes the claim from a claimant that has been gone too long; false if the claim has changed since `claim_version`.

@@ -71,7 +71,9 @@ pub fn server(
             .route("/ws", web::get().to(door::open))
             .service(web::resource("/healthz").route(web::get().to(health::alive)).route(web::head().to(health::alive)))
             .service(web::resource("/readyz").route(web::get().to(health::ready)).route(web::head().to(health::ready)))
-            .service(web::resource("/metrics").route(web::get().to(health::metrics)))
+            .service(
+                web::resource("/metrics").route(web::get().to(health::metrics)).route(web::head().to(health::metrics)),
+            )
             .configure(assets::configure)
             .configure(api::configure)
             .default_service(web::to(problem::not_found))

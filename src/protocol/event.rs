@@ -305,12 +305,12 @@ pub fn history(id: &str, page: &[(Message, Marks)], more: bool) -> String {
     frame("ok", Some(id), Fields { messages, more })
 }
 
-pub fn pong(id: Option<&str>, at: Timestamp) -> String {
+pub fn pong(id: &str, at: Timestamp) -> String {
     #[derive(Serialize)]
     struct Fields {
         at: At,
     }
-    frame("pong", id, Fields { at: At(at) })
+    frame("pong", Some(id), Fields { at: At(at) })
 }
 
 pub fn error(id: Option<&str>, refusal: &Refusal) -> String {

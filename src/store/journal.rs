@@ -11,7 +11,7 @@ use super::{
 use crate::domain::{
     command::{Act, Command, Message, Outcome, Snapshot, Target},
     content::{Content, RECALLED},
-    conversation::{Cause, Conversation, Deed, Moved, Parties, Standing},
+    conversation::{Cause, Change, Conversation, Deed, Moved, Parties, Standing},
     cursor::{Given, Which},
     ids::{ConversationId, Seq, ShopId, Timestamp, UserId, VISITOR},
     people::{Agent, Person, Role, Shop, Status},
@@ -363,10 +363,7 @@ impl Tx<'_> {
         let (after, said) = (*open.conversation.side(side), open.conversation.side(side.other()).said);
         if after != before {
             open.changed = true;
-            open.moved_at = now;
-            let marks = &mut open.moved[side.index() as usize];
-            marks.delivered = moved.delivered.or(marks.delivered);
-            marks.read = moved.read.or(marks.read);
+            open.note_moved(side, moved, now);
         }
         if after.read != before.read && after.read < said {
             let unread = messages::count_above(self.db, id, after.read, side.other())?;
@@ -392,10 +389,11 @@ impl Tx<'_> {
             _ => 0,
         };
         let open = self.loaded(id)?;
-        let Some(cause) = open.conversation.act(by, standing, &deed, acked, now)? else {
+        let Some(Change { cause, moved }) = open.conversation.act(by, standing, &deed, acked, now)? else {
             return Ok(Outcome::Unchanged(self.snapshot(id)?));
         };
         open.changed = true;
+        open.note_moved(Which::Second, moved, now);
         let conversation = open.conversation.clone();
         if conversation.ticket != ticket {
             tickets::open(self.db, &conversation, false)?;
@@ -408,7 +406,7 @@ impl Tx<'_> {
             tickets::resolved(self.db, &conversation, by.id, now)?;
         }
         timeline::insert(self.db, &conversation, cause, by.id, before.as_ref().map(|agent| agent.id), now)?;
-        Ok(Outcome::Changed { now: self.snapshot(id)?, by: by.clone(), before, cause })
+        Ok(Outcome::Changed { now: self.snapshot(id)?, by: by.clone(), before, cause, moved })
     }
 
     /// Who is nothing to the conversation, or its buyer, does not learn who is an agent of the shop.
@@ -440,7 +438,13 @@ impl Tx<'_> {
         let conversation = open.conversation.clone();
         let from = before.as_ref().map(|agent| agent.id);
         timeline::insert(self.db, &conversation, Cause::Released, by.id, from, now)?;
-        Ok(Outcome::Changed { now: self.snapshot(id)?, by: by.clone(), before, cause: Cause::Released })
+        Ok(Outcome::Changed {
+            now: self.snapshot(id)?,
+            by: by.clone(),
+            before,
+            cause: Cause::Released,
+            moved: Moved::default(),
+        })
     }
 
     // The rest.
@@ -544,6 +548,14 @@ impl Tx<'_> {
 }
 
 impl Open {
+    /// Only the last movement of a batch is written.
+    fn note_moved(&mut self, side: Which, moved: Moved, now: Timestamp) {
+        self.moved_at = now;
+        let marks = &mut self.moved[side.index() as usize];
+        marks.delivered = moved.delivered.or(marks.delivered);
+        marks.read = moved.read.or(marks.read);
+    }
+
     fn of(conversation: Conversation) -> Open {
         Open { conversation, last: None, changed: false, moved: [Moved::default(); 2], moved_at: Timestamp(0) }
     }

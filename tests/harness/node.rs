@@ -213,7 +213,7 @@ impl TestNode {
 
     /// Lists `uid` as somebody of the shop, in this role, without connecting.
     pub async fn employ(&self, shop: &str, uid: &str, role: &str) {
-        let body = json!({"uid": uid, "name": uid, "role": role});
+        let body = json!({"uid": uid, "role": role});
         self.operator().await.post(&format!("/shops/{shop}/agents"), body).await.expect(201);
     }
 

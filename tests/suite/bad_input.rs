@@ -196,13 +196,11 @@ async fn without_an_id_only_errors_are_answered() {
     let mut scene = Scene::set(TestNode::builder()).await;
     let conversation = scene.conversation;
     scene.b1.tell(json!({"type": "typing", "conversation": conversation, "on": true})).await;
-    scene.b1.tell(json!({"type": "ping"})).await;
+    scene.b1.tell(json!({"type": "read", "conversation": conversation, "seq": 1})).await;
     scene.b1.tell(json!({"type": "claim", "conversation": conversation})).await;
     scene.b1.expect(json!({"type": "error", "code": "forbidden"})).await;
-    for kind in ["ok", "pong"] {
-        let answers = scene.b1.take_all(json!({"type": kind})).await;
-        assert!(answers.is_empty(), "{answers:?}");
-    }
+    let answers = scene.b1.take_all(json!({"type": "ok"})).await;
+    assert!(answers.is_empty(), "{answers:?}");
 }
 
 #[tokio::test]
@@ -245,11 +243,11 @@ async fn flooding_is_refused_and_then_closed() {
     let refused = flood.heard(json!({"type": "error", "code": "rate_limited"}));
     assert!(refused.len() >= 90, "{} refusals", refused.len());
     assert!(refused.iter().all(|error| error["retry_after_ms"].as_u64().is_some_and(|ms| ms > 0)), "{:?}", refused[0]);
-    let accepted = flood.heard(json!({"type": "ok"}));
-    assert!((5..=10).contains(&accepted.len()), "{accepted:?}");
-
-    let conversation = accepted[0]["conversation"].as_u64().unwrap();
-    assert_eq!(a1.texts(conversation).await.len(), accepted.len(), "what was refused is not stored");
+    // Whether an `ok` overtook the close depends on the moment; what was said is stored, what was refused is not.
+    let accepted = flood.heard(json!({"type": "ok"})).len();
+    let conversation = a1.expect(json!({"type": "message"})).await["conversation"].as_u64().unwrap();
+    let stored = a1.texts(conversation).await;
+    assert!(stored.len() >= accepted && (1..=10).contains(&stored.len()), "{accepted} accepted, {stored:?} stored");
     let mut b1 = node.buyer("b1").await;
     b1.say("acme", "a bystander").await;
     a1.hears("a bystander").await;

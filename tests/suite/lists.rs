@@ -64,8 +64,9 @@ pub async fn talking(node: &TestNode) -> (Person, Person, u64) {
     let mut a1 = node.agent("acme", "a1").await;
     let mut b1 = node.buyer("b1").await;
     let conversation = b1.opens("acme", "hi").await;
-    a1.hears("hi").await;
+    a1.hears_unacked("hi").await;
     a1.claim(conversation).await;
+    a1.acks(conversation, 1).await;
     arrived(&b1, conversation, 1).await;
     (a1, b1, conversation)
 }

@@ -18,14 +18,14 @@ async fn the_server_pings_and_closes_who_stays_silent() {
     for sign_of_life in [
         WireFrame::new(WireFrame::PONG, ""),
         WireFrame::new(WireFrame::PING, ""),
-        WireFrame::new(WireFrame::TEXT, r#"{"type":"ping"}"#),
+        WireFrame::new(WireFrame::TEXT, r#"{"type":"ping","id":"p"}"#),
     ] {
         let mut wire = Wire::login(scene.node.base(), &scene.node.token("alive")).await;
         for _ in 0..6 {
             tokio::time::sleep(Duration::from_millis(200)).await;
             wire.send(&sign_of_life).await;
         }
-        wire.send(&WireFrame::new(WireFrame::TEXT, r#"{"type":"ping"}"#)).await;
+        wire.send(&WireFrame::new(WireFrame::TEXT, r#"{"type":"ping","id":"p"}"#)).await;
         wire.frame("pong").await;
     }
     scene.goes_on("a silent session").await;

@@ -153,7 +153,7 @@ async fn a_flush_that_breaks_off_loses_nothing(lists: Lists) {
     for _ in 0..3 {
         // Reads a little of the flush and breaks off.
         let mut wire = Wire::open(node.base()).await;
-        let login = json!({"type": "login", "token": node.token("b1")}).to_string();
+        let login = json!({"type": "login", "id": "in", "token": node.token("b1")}).to_string();
         wire.send(&WireFrame::new(WireFrame::TEXT, login)).await;
         wire.frame("message").await;
         drop(wire);

@@ -4,6 +4,13 @@ use super::scene::Scene;
 use shopbell_harness::{TestNode, json};
 use std::time::Duration;
 
+/// Everybody has been there for long enough to be told of.
+async fn stable_scene() -> Scene {
+    let scene = Scene::set(TestNode::builder().set("presence.delay", "100ms")).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    scene
+}
+
 #[tokio::test]
 async fn typing_reaches_the_other_side_only() {
     let mut scene = Scene::set(TestNode::builder()).await;
@@ -24,7 +31,7 @@ async fn typing_reaches_the_other_side_only() {
 
 #[tokio::test]
 async fn the_claimant_sees_its_buyer_come_and_go() {
-    let mut scene = Scene::set(TestNode::builder().set("presence.delay", "100ms")).await;
+    let mut scene = stable_scene().await;
     let presence = |online: bool| json!({"type": "presence", "uid": "b1", "online": online});
     scene.b1.leave().await;
     let gone = scene.a1.expect(presence(false)).await;
@@ -35,7 +42,7 @@ async fn the_claimant_sees_its_buyer_come_and_go() {
 
 #[tokio::test]
 async fn one_is_offline_when_the_last_session_is_gone() {
-    let mut scene = Scene::set(TestNode::builder().set("presence.delay", "100ms")).await;
+    let mut scene = stable_scene().await;
     let mut tablet = scene.b1.second_device().await;
     scene.b1.leave().await;
     tokio::time::sleep(Duration::from_millis(300)).await;
@@ -72,7 +79,7 @@ async fn a_short_absence_is_not_worth_a_word() {
 
 #[tokio::test]
 async fn the_buyer_sees_whether_somebody_is_on_duty() {
-    let mut scene = Scene::set(TestNode::builder().set("presence.delay", "100ms")).await;
+    let mut scene = stable_scene().await;
     scene.a1.ok(json!({"type": "status", "shop": "acme", "status": "away"})).await;
     scene.b1.expect(json!({"type": "presence", "shop": "acme", "online": false})).await;
     scene.a1.ok(json!({"type": "status", "shop": "acme", "status": "online"})).await;

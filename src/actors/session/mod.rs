@@ -195,7 +195,9 @@ impl Session {
         }
         match (&mut self.phase, &incoming.frame) {
             (_, Frame::Ping) => {
-                link.send(encode_text(event::pong(id.as_deref(), super::now())));
+                if let Some(id) = id {
+                    link.send(encode_text(event::pong(&id, super::now())));
+                }
             }
             (Phase::Entering { pending, .. }, _) if pending.len() < PENDING_MAX => pending.push_back(incoming),
             (Phase::Entering { .. }, _) => self.refuse(id.as_deref(), &Refusal::BUSY, link),

@@ -45,12 +45,12 @@ fn outcome(role: Role, name: &str, state: &str) -> String {
     let mut c = in_state(state);
     let standing = Standing::Agent(role);
     let answer = if name == "send" {
-        c.send(UserId(2), standing, NOW).map(|_| Some(Cause::Message))
+        c.send(UserId(2), standing, NOW).map(|_| Some(Change { cause: Cause::Message, moved: Moved::default() }))
     } else {
         c.act(&person(2), standing, &deed(name), 0, NOW)
     };
     let word = match answer {
-        Ok(Some(cause)) => cause.as_str(),
+        Ok(Some(change)) => change.cause.as_str(),
         Ok(None) => "unchanged",
         Err(Refusal::NotClaimed) => "not_claimed",
         Err(Refusal::AlreadyClaimed(by)) if by.id == UserId(3) => "already_claimed",
@@ -140,7 +140,8 @@ fn a_buyer_can_only_write() {
 fn a_claim_goes_on_from_what_the_claimant_has_acked_while_it_waited() {
     let mut c = in_state("waiting");
     (0..4).for_each(|_| _ = c.send(UserId(1), Standing::Buyer, NOW).unwrap());
-    c.act(&person(2), Standing::Agent(Role::Agent), &Deed::Claim, 3, NOW).unwrap();
+    let change = c.act(&person(2), Standing::Agent(Role::Agent), &Deed::Claim, 3, NOW).unwrap();
+    assert_eq!(change.map(|change| change.moved.delivered), Some(Some(3)), "and the buyer is told");
     assert_eq!((c.second.delivered, c.last_seq, c.second.unread), (3, 5, 5));
 }
 

@@ -5,6 +5,7 @@
 //! | `session` | login, visitors, logout, password, who one is |
 //! | `messages` | saying something, reading what was said |
 //! | `conversations` | own conversations, claims, cursors, ratings |
+//! | `files` | uploads, and who reads them |
 //! | `shops`, `agents` | making shops, and who works there |
 //! | `records` | a shop's conversations and tickets |
 //! | `access` | who may manage a shop, and who may read in it |
@@ -13,6 +14,7 @@
 mod access;
 mod agents;
 mod conversations;
+mod files;
 mod input;
 mod messages;
 mod output;
@@ -64,6 +66,8 @@ routes! {
     POST   "/conversations/{id}/resolve"            => conversations::resolve,
     POST   "/conversations/{id}/rating"             => conversations::rating,
 
+    POST   "/files"                                 => files::upload,
+
     GET    "/shops"                                 => shops::list,
     POST   "/shops"                                 => shops::make,
     GET    "/shops/{shop}"                          => shops::one,
@@ -80,6 +84,7 @@ routes! {
 pub fn configure(cfg: &mut web::ServiceConfig) {
     let never_stored = DefaultHeaders::new().add((CACHE_CONTROL, "no-store"));
     cfg.service(web::scope(BASE).wrap(never_stored).configure(mount).default_service(web::to(unmatched)));
+    cfg.route(files::URL, method("GET").to(files::serve));
 }
 
 /// What GET answers, HEAD answers too.
