@@ -40,7 +40,7 @@ scripts/conformance.sh
 
 step 'proofs, on a release build'
 cargo build --quiet --release
-cargo test --quiet --release --test proofs -- --nocapture --test-threads 1
+SHOPBELL_BIN=$PWD/target/release/shopbell cargo test --quiet --test proofs -- --nocapture --test-threads 1
 
 step 'in the browser'
 tests/browser/run.sh target/release/shopbell

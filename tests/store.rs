@@ -1,6 +1,7 @@
 //! The store against a real SQLite file, and both kinds of offline lists against one suite, with a real Redis.
 
 use std::{
+    collections::HashMap,
     net::TcpListener,
     path::Path,
     process::{Child, Command, Stdio},
@@ -164,10 +165,21 @@ fn lists_in_a_table() {
         system.run().unwrap();
     });
     let (journal, running) = receive.recv().unwrap();
-    let mut lists = TableLists { journal: journal.clone(), readers: readers.clone(), bounds: BOUNDS, complete: false };
+    let mut lists = TableLists {
+        journal: journal.clone(),
+        readers: readers.clone(),
+        bounds: BOUNDS,
+        complete: false,
+        pushed: HashMap::new(),
+    };
     suite(&mut lists, &ann, &bob);
-    let mut brief =
-        TableLists { journal, readers, bounds: Bounds { ttl: Duration::from_millis(1), ..BOUNDS }, complete: false };
+    let mut brief = TableLists {
+        journal,
+        readers,
+        bounds: Bounds { ttl: Duration::from_millis(1), ..BOUNDS },
+        complete: false,
+        pushed: HashMap::new(),
+    };
     std::thread::sleep(Duration::from_millis(5));
     assert_eq!(brief.entries(&ann), Ok(vec![]), "gone after their time");
     running.stop();

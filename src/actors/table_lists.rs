@@ -1,5 +1,7 @@
 //! Offline lists in the database, for a server without Redis.
 
+use std::collections::HashMap;
+
 use actix::Addr;
 
 use super::journal::{Journal, write_blocking};
@@ -9,7 +11,7 @@ use crate::{
         offline::{Bounds, Entry, Lists, Op, Unavailable},
         people::Person,
     },
-    store::{offline, pool::Readers},
+    store::{Db, offline, pool::Readers},
 };
 
 pub struct TableLists {
@@ -17,13 +19,47 @@ pub struct TableLists {
     pub readers: Readers,
     pub bounds: Bounds,
     pub complete: bool,
+    /// How much has been pushed to whom since the list was last cut.
+    pub pushed: HashMap<UserId, usize>,
+}
+
+/// More users than this and the counts start anew.
+const COUNTED_MAX: usize = 100_000;
+
+impl TableLists {
+    /// Counts pushes; gives those whose list may have grown by a tenth beyond its bound, so that cutting costs little for each push.
+    fn count(&mut self, ops: &[Op]) -> Vec<UserId> {
+        if self.pushed.len() >= COUNTED_MAX {
+            self.pushed.clear();
+        }
+        let slack = self.bounds.max_messages / 10;
+        let mut overgrown = Vec::new();
+        for op in ops {
+            if let Op::Push { to, .. } = op {
+                let count = self.pushed.entry(to.id).or_default();
+                *count += 1;
+                if *count > slack {
+                    *count = 0;
+                    overgrown.push(to.id);
+                }
+            }
+        }
+        overgrown
+    }
 }
 
 impl Lists for TableLists {
     fn apply(&mut self, ops: &[Op]) -> Result<(), Unavailable> {
-        let (ops, bounds) = (ops.to_vec(), self.bounds);
-        write_blocking(&self.journal, move |db| Ok(offline::apply(db, &ops, bounds, super::now())?))
-            .map_err(|_| Unavailable)
+        let (overgrown, ops, bounds) = (self.count(ops), ops.to_vec(), self.bounds);
+        let work = move |db: &mut Db| {
+            let now = super::now();
+            offline::apply(db, &ops, now)?;
+            for user in &overgrown {
+                offline::bound(db, *user, bounds, now)?;
+            }
+            Ok(())
+        };
+        write_blocking(&self.journal, work).map_err(|_| Unavailable)
     }
 
     fn entries(&mut self, of: &Person) -> Result<Vec<Entry>, Unavailable> {

@@ -1,6 +1,7 @@
 //! `shopbell serve`: what starts in which order, and what drains in which.
 
 use std::{
+    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -150,7 +151,10 @@ async fn start_actors(
     let bounds = Bounds { max_messages: config.offline_max_messages, ttl: config.offline_ttl };
     let lists: Box<dyn Lists> = match &config.redis_url {
         Some(url) => Box::new(RedisLists::new(url, Keys::new(&config.redis_prefix), bounds)?),
-        None => Box::new(TableLists { journal: journal.clone(), readers: readers.clone(), bounds, complete: false }),
+        None => {
+            let (journal, readers) = (journal.clone(), readers.clone());
+            Box::new(TableLists { journal, readers, bounds, complete: false, pushed: HashMap::new() })
+        }
     };
     let offline = OfflineBox::start_in_arbiter(hub, move |_| OfflineBox::new(lists));
     let delay = config.presence_delay;

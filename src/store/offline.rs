@@ -8,9 +8,8 @@ use crate::domain::{
     offline::{Bounds, Entry, Op},
 };
 
-/// Applies the operations in order, and keeps the lists within bounds.
-pub fn apply(db: &mut Db, ops: &[Op], bounds: Bounds, now: Timestamp) -> QueryResult<()> {
-    let mut pushed = Vec::new();
+/// Applies the operations in order.
+pub fn apply(db: &mut Db, ops: &[Op], now: Timestamp) -> QueryResult<()> {
     for op in ops {
         match op {
             Op::Push { to, entry } => {
@@ -21,7 +20,6 @@ pub fn apply(db: &mut Db, ops: &[Op], bounds: Bounds, now: Timestamp) -> QueryRe
                     t::at.eq(now.0),
                 );
                 diesel::insert_into(t::table).values(values).on_conflict_do_nothing().execute(db)?;
-                pushed.push(to.id);
             }
             Op::Trim { of, entry } => {
                 let settled =
@@ -30,19 +28,15 @@ pub fn apply(db: &mut Db, ops: &[Op], bounds: Bounds, now: Timestamp) -> QueryRe
             }
         }
     }
-    pushed.sort_unstable();
-    pushed.dedup();
-    let oldest = now.0 - i64::try_from(bounds.ttl.as_millis()).unwrap_or(i64::MAX);
-    for user in pushed {
-        bound(db, user, bounds.max_messages, oldest)?;
-    }
     Ok(())
 }
 
-fn bound(db: &mut Db, user: UserId, max: usize, oldest: i64) -> QueryResult<()> {
+/// Removes what is too old or too much. Until then it takes room, but [`entries`] does not show it.
+pub fn bound(db: &mut Db, user: UserId, bounds: Bounds, now: Timestamp) -> QueryResult<()> {
+    let oldest = oldest(bounds, now);
     diesel::delete(t::table.filter(t::user_id.eq(user.0).and(t::at.lt(oldest)))).execute(db)?;
     let count: i64 = t::table.filter(t::user_id.eq(user.0)).count().get_result(db)?;
-    let excess = count - max as i64;
+    let excess = count - bounds.max_messages as i64;
     if excess <= 0 {
         return Ok(());
     }
@@ -60,11 +54,16 @@ fn bound(db: &mut Db, user: UserId, max: usize, oldest: i64) -> QueryResult<()> 
 
 /// A user's entries, those pushed first before the others.
 pub fn entries(db: &mut Db, user: UserId, now: Timestamp, bounds: Bounds) -> QueryResult<Vec<Entry>> {
-    let oldest = now.0 - i64::try_from(bounds.ttl.as_millis()).unwrap_or(i64::MAX);
-    let rows: Vec<(i64, i64)> = t::table
-        .filter(t::user_id.eq(user.0).and(t::at.ge(oldest)))
-        .order((t::at, t::conversation_id, t::seq))
+    let mut rows: Vec<(i64, i64)> = t::table
+        .filter(t::user_id.eq(user.0).and(t::at.ge(oldest(bounds, now))))
+        .order((t::at.desc(), t::conversation_id.desc(), t::seq.desc()))
+        .limit(bounds.max_messages as i64)
         .select((t::conversation_id, t::seq))
         .load(db)?;
+    rows.reverse();
     Ok(rows.into_iter().map(|(conversation, seq)| Entry { conversation: ConversationId(conversation), seq }).collect())
+}
+
+fn oldest(bounds: Bounds, now: Timestamp) -> i64 {
+    now.0 - i64::try_from(bounds.ttl.as_millis()).unwrap_or(i64::MAX)
 }

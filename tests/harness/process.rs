@@ -40,8 +40,11 @@ pub fn signal(pid: u32, name: &str) {
     assert!(sent.expect("sh runs").success(), "signal {name} to {pid}");
 }
 
-/// The binary under test: cargo puts it one directory above the test that runs.
+/// The binary under test: `SHOPBELL_BIN`, or where cargo puts it, one directory above the test that runs.
 pub fn shopbell() -> PathBuf {
+    if let Some(binary) = std::env::var_os("SHOPBELL_BIN") {
+        return binary.into();
+    }
     let test = std::env::current_exe().expect("a path of this test");
     let built = test.parent().and_then(|deps| deps.parent()).expect("target/<profile>/deps/<test>");
     built.join(format!("shopbell{}", std::env::consts::EXE_SUFFIX))
