@@ -105,7 +105,9 @@ fn complete(operation: &mut Operation) {
         responses.entry(status.to_string()).or_insert_with(refused);
     }
     for (status, response) in responses.iter_mut() {
-        if let (RefOr::T(response), Ok(status @ 400..)) = (response, status.parse::<u16>()) {
+        if let (RefOr::T(response), Ok(status @ 400..)) = (response, status.parse::<u16>())
+            && status != 416
+        {
             let problem = problem(status, response);
             response.content.insert(MEDIA_TYPE.to_owned(), RefOr::T(problem));
         }

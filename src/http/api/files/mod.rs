@@ -125,7 +125,9 @@ fn is_key(key: &str) -> bool {
     key.len() == 32 && key.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
-/// An uploaded file. Its URL is the right to read it.
+/// An uploaded file.
+///
+/// Its URL is the right to read it.
 #[utoipa::path(
     get,
     path = "/files/{key}/{name}",
@@ -133,6 +135,9 @@ fn is_key(key: &str) -> bool {
     params(("key" = String, Path, description = "128 random bits"), ("name" = String, Path, description = "Its name")),
     responses(
         (status = 200, description = "The file, with the type that its bytes have; images inline, others as attachments"),
+        (status = 206, description = "The part that `Range` asks for"),
+        (status = 304, description = "Unchanged, to who has it"),
+        (status = 416, description = "No such part"),
         (status = 404, description = "No such file: `not_found`"),
     ),
 )]
