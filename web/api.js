@@ -21,7 +21,7 @@ export async function rest(method, path, { token, body } = {}) {
   });
   const answer = await response.json().catch(() => null);
   if (response.ok) return answer;
-  throw new ShopbellError(answer?.code ?? 'unavailable', answer?.detail ?? answer?.title ?? response.statusText, answer ?? {});
+  throw new ShopbellError(answer?.code ?? 'unavailable', answer?.message ?? answer?.title ?? response.statusText, answer ?? {});
 }
 
 /** Uploads a file. @returns {Promise<import('/assets/sdk/shopbell.js').Content>} what to send about it */

@@ -133,6 +133,7 @@ const WORDS = {
   error_unauthenticated: ['Sign in again', '请重新登录'],
   error_disconnected: ['The connection broke. Look, then try again', '连接中断，请确认后重试'],
   error_timeout: ['No answer from the server', '服务器未响应'],
+  error_file: ['Files of this kind cannot be sent', '不支持此类型的文件'],
   error_invalid: ['The server did not accept it: {message}', '服务器不接受：{message}'],
 };
 
@@ -157,8 +158,9 @@ export function t(key, values = {}) {
   return text.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? '');
 }
 
-/** What went wrong, in words. @param {{code?: string, message?: string}} error */
+/** What went wrong, in words. @param {{code?: string, message?: string, detail?: {field?: string}}} error */
 export function explain(error) {
+  if (error.code === 'invalid' && error.detail?.field === 'file') return t('error_file');
   const key = `error_${error.code}`;
   return key in WORDS ? t(key, { message: error.message }) : error.message;
 }

@@ -13,6 +13,7 @@ import { Thread } from '/assets/thread.js';
 
 export class Room {
   /** How to try again what was refused, by id. @type {Map<string, () => void>} */ #again = new Map();
+  /** How far this page has said that it was read. */ #readSeq = 0;
   /** @type {import('/assets/sdk/shopbell.js').Summary|null} */ summary = null;
 
   /**
@@ -87,7 +88,10 @@ export class Room {
   look(on) {
     if (!this.summary) return;
     this.client.view(this.summary.id, on);
-    if (on && this.thread.lastSeq) this.client.read(this.summary.id, this.thread.lastSeq).catch(() => {});
+    const { lastSeq } = this.thread;
+    if (!on || lastSeq <= this.#readSeq) return;
+    this.#readSeq = lastSeq;
+    this.client.read(this.summary.id, lastSeq).catch(() => {});
   }
 
   /** @param {object} frame an event of this conversation */

@@ -13,6 +13,9 @@ const TYPING_MS = 6_000;
 
 /** @typedef {import('/assets/sdk/shopbell.js').Message} Message */
 
+/** What is refused for these would be refused again. */
+const LASTING = new Set(['invalid', 'too_large']);
+
 const sameContent = (a, b) => a.kind === b.kind && a.text === b.text;
 
 export class Thread {
@@ -188,7 +191,7 @@ export class Thread {
     if (error) {
       row.classList.add('failed');
       row.querySelector('.body').append(el('div.failure', {}, icon('alert'), t('not_sent', { why: explain(error) }),
-        el('button', { type: 'button', onclick: () => this.onRetry(id) }, t('try_again')),
+        !LASTING.has(error.code) && el('button', { type: 'button', onclick: () => this.onRetry(id) }, t('try_again')),
         el('button', { type: 'button', onclick: () => { this.#pending.delete(id); this.#layout(); } }, t('discard'))));
     }
     this.#rows.set(id, row);

@@ -203,6 +203,12 @@ fn is_network(s: &str) -> bool {
     bits.is_none_or(|bits| bits.parse::<u8>().is_ok_and(|bits| bits <= widest))
 }
 
+/// `info`, or `warn,shopbell=debug`.
+fn is_log_filter(s: &str) -> bool {
+    let level = |part: &str| part.rsplit_once('=').map_or(part, |(_, level)| level).parse::<tracing::Level>().is_ok();
+    s.split(',').all(level) && tracing_subscriber::EnvFilter::try_new(s).is_ok()
+}
+
 impl Config {
     /// Reads the configuration: `file` where one is named, and `flags` as `(key, value)`.
     ///
@@ -273,7 +279,7 @@ impl Config {
             files_dir: given.maybe("files.url")?.map(PathBuf::from),
             node: given.text("cluster.node")?,
             log_level: given.read("log.level", "error, warn, info, debug, trace, or filters of these", |s| {
-                tracing_subscriber::EnvFilter::try_new(s).is_ok().then(|| s.to_owned())
+                is_log_filter(s).then(|| s.to_owned())
             })?,
             log_json: given.read("log.format", "text or json", |s| match s {
                 "text" => Some(false),

@@ -66,6 +66,7 @@ pub fn make(db: &mut Db) -> Result<Vec<Login>, store::Error> {
         let password: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         let hash = password::hash(&password).map_err(|error| store::Error::Io(std::io::Error::other(error)))?;
         users::set_password(db, id, &hash)?;
+        users::revoke_tokens(db, id, now.0 / 1_000)?;
         match role {
             Some(role) => {
                 agents::insert(db, shop.id, id, role, None, now)?;

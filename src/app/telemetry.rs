@@ -8,7 +8,8 @@ use tracing_subscriber::EnvFilter;
 /// Starts the log. A second call changes nothing.
 pub fn log(level: &str, json: bool) {
     let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
     let started = if json { log.json().try_init() } else { log.try_init() };
     drop(started);
 }

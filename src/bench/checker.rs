@@ -4,7 +4,7 @@
 //! not have happened. A turn is one message to be, by the number that [`Checker::send`] gave it.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, hash_map::Entry},
     fmt,
     ops::AddAssign,
     sync::Arc,
@@ -215,19 +215,28 @@ impl Checker {
             }
             match copy.turn.filter(|turn| *turn < self.said.len()) {
                 None => self.found.out_of_order(format!("seq {} of the history was said by nobody", copy.seq)),
-                Some(turn) => {
-                    if let Some(before) = by_turn.insert(turn, copy) {
-                        let (before, again) = (before.seq, copy.seq);
+                Some(turn) => match by_turn.entry(turn) {
+                    Entry::Vacant(place) => {
+                        place.insert(copy);
+                    }
+                    Entry::Occupied(first) => {
+                        let (before, again) = (first.get().seq, copy.seq);
                         self.found.doubled(format!("turn {turn} is stored as seq {before} and as seq {again}"));
                     }
-                }
+                },
             }
         }
         for (turn, said) in self.said.iter().enumerate() {
             let Some(seq) = said.seq else { continue };
             match by_turn.get(&turn) {
-                Some(copy) if copy.text == said.text => {}
-                Some(_) => self.found.lost(format!("seq {seq} has another text in the history")),
+                Some(copy) if copy.text != said.text => {
+                    self.found.lost(format!("seq {seq} has another text in the history"));
+                }
+                Some(copy) if copy.seq != seq => {
+                    let stored = copy.seq;
+                    self.found.out_of_order(format!("turn {turn} was acked as seq {seq} and stored as seq {stored}"));
+                }
+                Some(_) => {}
                 None => self.found.lost(format!("seq {seq} was acked and is not in the history")),
             }
         }

@@ -142,6 +142,15 @@ fn a_turn_stored_below_what_was_acked_before_it_is_out_of_order() {
 }
 
 #[test]
+fn a_history_that_tells_turns_in_another_order_than_was_acked_is_out_of_order() {
+    let swapped = Story::with_history(|history| {
+        history.swap(2, 3);
+        (history[2].seq, history[3].seq) = (3, 4);
+    });
+    assert_eq!(swapped, Faults { out_of_order: 2, ..NONE });
+}
+
+#[test]
 fn a_hole_in_the_history_is_out_of_order() {
     let hole = Story::with(|story| {
         story.seqs[3] = 5;

@@ -32,7 +32,7 @@ class Person {
     page.setDefaultTimeout(10_000);
     page.on('pageerror', (error) => this.faults.push(`${name}: ${error.message}`));
     page.on('console', (line) => {
-      if (line.type() === 'error' && /Content Security Policy|Refused/i.test(line.text())) this.faults.push(`${name}: ${line.text()}`);
+      if (line.type() === 'error' && /Content Security Policy|Refused to/.test(line.text())) this.faults.push(`${name}: ${line.text()}`);
     });
   }
 

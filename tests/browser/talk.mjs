@@ -71,6 +71,12 @@ await story('talk', async (cast) => {
     await picture.evaluate((img) => img.decode());
   });
 
+  await step('a file of a kind that is not allowed is refused, and says so', async () => {
+    await winner.page.locator('.composer input[type=file]').setInputFiles({ name: 'run.exe', mimeType: 'application/octet-stream', buffer: Buffer.from('MZ\x90\x00', 'latin1') });
+    await winner.page.locator('.row.failed', { hasText: 'cannot be sent' }).getByRole('button', { name: 'Discard' }).click();
+    assert.equal(await winner.page.locator('.row.failed, .row.pending').count(), 0);
+  });
+
   await step('the buyer reloads and sees the history, with its ticks', async () => {
     await buyer.opens();
     for (const text of [hello, answer, markup]) await buyer.sees(text);

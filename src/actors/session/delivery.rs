@@ -7,7 +7,7 @@ use std::{
 
 use actix::prelude::*;
 
-use super::{Ctx, Session, close, until};
+use super::{Ctx, Phase, Session, close, until};
 use crate::{
     actors::mail::Push,
     domain::{
@@ -63,7 +63,8 @@ impl Session {
     /// Reads what comes next from the store, if there is room for it; and says when the flush at login is over.
     pub(super) fn go_on(&mut self, link: &mut Link, ctx: &mut Ctx) {
         let node = self.node.clone();
-        let Some(member) = self.member() else { return };
+        // Before it is known what is due, an empty window does not mean that nothing is.
+        let Phase::Member(member) = &mut self.phase else { return };
         if member.window.is_holding() && member.window.is_level() {
             link.send(encode_text(event::flushed(member.flushed)));
             member.window.release();

@@ -1,0 +1,12 @@
+//! The promises that have a figure, each under real load: short every day, in full with `SHOPBELL_LONG=1`.
+//!
+//! Figures are printed on lines that begin with `figure:`; so are the seeds of what is random, which `SHOPBELL_SEED` sets.
+//! The proofs measure one machine, therefore they run one after the other.
+
+mod claim_race;
+mod figures;
+mod idle;
+mod kill;
+mod replay;
+mod slow_readers;
+mod talker;

@@ -1,0 +1,239 @@
+//! Clients that never read, sent megabytes: what they cost the server, and everybody else.
+//!
+//! Two phases under the same load: in the quiet one the receivers read, in the other one they do not. The same people
+//! chat through both, and the time from their sends to their acks is compared.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use shopbell_harness::{TestNode, Wire};
+use tokio::{
+    task::JoinHandle,
+    time::{interval, sleep},
+};
+
+use crate::{
+    figures::{alone, busy_ticks, quantile, resident, sized},
+    talker::Talker,
+};
+
+const MESSAGES: usize = 2_000;
+const TEXT_BYTES: usize = 4_000;
+/// All senders together, a second: far from what the server can do, so that waiting has one cause only.
+const RATE: f64 = 2_000.0;
+/// After so many unacked messages of this size the window of 256 KiB is full.
+const WINDOW_FULL: usize = 66;
+/// Others, who chat in pairs, each of them every `CHAT_EVERY`.
+const PEOPLE: usize = 16;
+const CHAT_EVERY: Duration = Duration::from_millis(25);
+const MEMORY_AT_MOST: u64 = 256 << 10;
+const CLOSED_WITHIN: Duration = Duration::from_secs(10);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_never_reads_hurts_only_itself() {
+    let _alone = alone().await;
+    let count = sized(10, 100);
+    let unlimited = 1_000_000;
+    let node = TestNode::builder()
+        .set("limits.messages_per_second", unlimited)
+        .set("limits.messages_burst", unlimited)
+        .set("limits.frames_per_second", unlimited)
+        .start()
+        .await;
+
+    // The quiet phase: the same load to people who read.
+    let quiet_messages = sized(MESSAGES, MESSAGES / 5);
+    let readers = (0..count).map(|at| tokio::spawn(read_all(node_of(&node, "reader", at), quiet_messages)));
+    let readers: Vec<_> = readers.collect();
+    let quiet = phase(&node, "quiet", "reader", count, quiet_messages).await;
+    for read in join_all(readers).await {
+        read.expect("every reader gets everything, in order");
+    }
+
+    let mut deaf = Vec::new();
+    let before = resident(&node);
+    for at in 0..count {
+        let (base, _, token) = node_of(&node, "deaf", at);
+        let wire = Wire::login(&base, &token).await;
+        deaf.push(tokio::spawn(async move {
+            wire.reset_within(Duration::from_secs(120)).await;
+            Instant::now()
+        }));
+    }
+    let slow = phase(&node, "slow", "deaf", count, MESSAGES).await;
+    let mut slowest = Duration::ZERO;
+    for (closed, full) in join_all(deaf).await.into_iter().zip(&slow.full) {
+        slowest = slowest.max(closed.expect("every deaf client is closed").saturating_duration_since(*full));
+    }
+
+    let returned = Instant::now();
+    for at in 0..count {
+        read_all(node_of(&node, "deaf", at), MESSAGES).await;
+    }
+    let each = slow.peak.saturating_sub(before) / count as u64;
+    let ratio = slow.p99 / quiet.p99;
+    println!(
+        "figure: slow readers: {count} that never read, {MESSAGES} messages of {TEXT_BYTES} bytes to each; memory {:.1} KiB \
+         each; all reset within {:.1} s of a full window; on return all got everything, in order, in {:.1} s",
+        each as f64 / 1_024.0,
+        slowest.as_secs_f64(),
+        returned.elapsed().as_secs_f64(),
+    );
+    println!(
+        "figure: slow readers: the others' ack p99 {:.2} ms with them, {:.2} ms without (medians over seconds; {ratio:.2} \
+         times; over all {:.2} and {:.2} ms), machine busy {:.0} % and {:.0} %",
+        slow.p99, quiet.p99, slow.p99_of_all, quiet.p99_of_all, slow.busy, quiet.busy,
+    );
+    assert!(each <= MEMORY_AT_MOST, "{each} bytes a deaf client");
+    assert!(slowest <= CLOSED_WITHIN, "{slowest:?}");
+    assert!(ratio <= 2.0, "{ratio}");
+}
+
+/// Address, uid and token of somebody.
+fn node_of(node: &TestNode, name: &str, at: usize) -> (String, String, String) {
+    let uid = format!("{name}-{at}");
+    let token = node.token(&uid);
+    (node.base().into(), uid, token)
+}
+
+/// What a phase showed.
+struct Phase {
+    /// The others' ack, in milliseconds: the 99th percentile of each second, and of these the median.
+    p99: f64,
+    p99_of_all: f64,
+    /// The highest resident memory, in bytes.
+    peak: u64,
+    /// When each receiver's window was full, if it did not ack.
+    full: Vec<Instant>,
+    /// Share of all processors' time, in percent.
+    busy: f64,
+}
+
+/// Sends `messages` to each of `count` receivers at the common rate, while others chat.
+async fn phase(node: &TestNode, name: &str, to: &str, count: usize, messages: usize) -> Phase {
+    let over = Arc::new(AtomicBool::new(false));
+    let chats: Vec<_> = (0..PEOPLE)
+        .map(|at| {
+            let peer = format!("{name}-person-{}", at ^ 1);
+            tokio::spawn(chat(node_of(node, &format!("{name}-person"), at), peer, Arc::clone(&over)))
+        })
+        .collect();
+    let (begun, ticks) = (Instant::now(), busy_ticks());
+    let every = Duration::from_secs_f64(count as f64 / RATE);
+    let sent = Arc::new(AtomicU64::new(0));
+    let senders: Vec<JoinHandle<Instant>> = (0..count)
+        .map(|at| {
+            let sender = node_of(node, &format!("{name}-sender"), at);
+            tokio::spawn(flood(sender, format!("{to}-{at}"), messages, every, Arc::clone(&sent)))
+        })
+        .collect();
+    let all = (count * messages) as u64;
+    let mut peak = resident(node);
+    while sent.load(Ordering::Relaxed) < all && senders.iter().any(|sender| !sender.is_finished()) {
+        sleep(Duration::from_millis(50)).await;
+        peak = peak.max(resident(node));
+    }
+    let full = join_all(senders).await.into_iter().map(|full| full.expect("all is acked")).collect();
+    let seconds = begun.elapsed().as_secs_f64();
+    over.store(true, Ordering::Relaxed);
+
+    let mut samples: Vec<(Instant, f64)> = Vec::new();
+    for chat in join_all(chats).await {
+        samples.extend(chat.expect("people chat"));
+    }
+    let mut slices: Vec<Vec<f64>> = vec![Vec::new(); seconds as usize + 1];
+    for (at, ms) in &samples {
+        if let Some(slice) = slices.get_mut(at.saturating_duration_since(begun).as_secs() as usize) {
+            slice.push(*ms);
+        }
+    }
+    // The last second is not a whole one.
+    slices.pop();
+    let mut p99s: Vec<f64> = slices.iter_mut().filter(|slice| slice.len() > 100).map(|s| quantile(s, 0.99)).collect();
+    let mut every_ms: Vec<f64> = samples.into_iter().map(|(_, ms)| ms).collect();
+    let cores = std::thread::available_parallelism().expect("a count").get() as f64;
+    Phase {
+        p99: quantile(&mut p99s, 0.5),
+        p99_of_all: quantile(&mut every_ms, 0.99),
+        peak,
+        full,
+        busy: (busy_ticks() - ticks) as f64 / (seconds * cores),
+    }
+}
+
+fn send(to: &str, id: String, text: &str) -> Value {
+    json!({"type": "send", "id": id, "to": {"user": to}, "content": {"kind": "text", "text": text}})
+}
+
+/// Sends `messages` to one receiver, one after the other; gives the time at which an unacked window was full.
+async fn flood(
+    (base, uid, token): (String, String, String),
+    to: String,
+    messages: usize,
+    every: Duration,
+    sent: Arc<AtomicU64>,
+) -> Instant {
+    let mut talker = Talker::login(&base, &uid, &token).await.expect("connected");
+    let mut tick = interval(every);
+    let mut full = Instant::now();
+    for number in 1..=messages {
+        tick.tick().await;
+        let reply = talker.ask(send(&to, format!("{uid}-{number}"), &text_of(number))).await.expect("connected");
+        assert_eq!(reply["type"], "ok", "{reply}");
+        sent.fetch_add(1, Ordering::Relaxed);
+        if number == WINDOW_FULL {
+            full = Instant::now();
+        }
+    }
+    full
+}
+
+fn text_of(number: usize) -> String {
+    format!("{number:0>8}{}", "x".repeat(TEXT_BYTES - 8))
+}
+
+/// Chats with `peer` until it is over; gives when each message was sent, and after how many milliseconds it was acked.
+async fn chat(
+    (base, uid, token): (String, String, String),
+    peer: String,
+    over: Arc<AtomicBool>,
+) -> Vec<(Instant, f64)> {
+    let mut talker = Talker::login(&base, &uid, &token).await.expect("connected");
+    let mut tick = interval(CHAT_EVERY);
+    let mut times = Vec::new();
+    while !over.load(Ordering::Relaxed) {
+        tick.tick().await;
+        let start = Instant::now();
+        let reply = talker.ask(send(&peer, format!("{uid}-{}", times.len()), "how are you?")).await.expect("connected");
+        assert_eq!(reply["type"], "ok", "{reply}");
+        times.push((start, start.elapsed().as_secs_f64() * 1_000.0));
+        talker.heard.clear();
+    }
+    times
+}
+
+/// Logs in and reads until `messages` have come: each of them, in order, whole.
+async fn read_all((base, uid, token): (String, String, String), messages: usize) {
+    let mut talker = Talker::login(&base, &uid, &token).await.expect("connected");
+    let mut last = 0;
+    while last < messages || talker.flushed == 0 {
+        talker.hear().await.expect("connected");
+        for heard in talker.heard.drain(..) {
+            let seq = usize::try_from(heard.seq).expect("a small number");
+            if seq <= last {
+                assert!(heard.redelivered, "{uid} was given seq {seq} of {} twice", heard.conversation);
+                continue;
+            }
+            assert_eq!(seq, last + 1, "{uid} was given another message before its turn");
+            assert_eq!(heard.text, text_of(seq), "{uid}");
+            last = seq;
+        }
+    }
+}
