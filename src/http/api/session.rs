@@ -229,3 +229,28 @@ pub async fn me(me: Identity) -> Answer {
         expires_at: At(Timestamp(me.expires_at.saturating_mul(1_000))),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::pool::{Location, migrate};
+
+    #[test]
+    fn what_is_refused_once_stays_refused_however_fast_logins_follow() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/test.db", directory.path().display());
+        let mut db = Location::parse(&url).unwrap().writer().unwrap();
+        migrate(&mut db).unwrap();
+        let bob = UserId(users::refresh(&mut db, "bob", None, None, now()).unwrap().id);
+        let first = now().0 / 1_000;
+        // Each round is a login, whose token is issued at `good`, and a logout with it, all within a second.
+        let mut good = first;
+        for _ in 0..3 {
+            let refused_before = revoke(&mut db, bob, good).unwrap();
+            assert!(good < refused_before, "the token at hand is refused");
+            good = (now().0 / 1_000).max(refused_before);
+            assert!(good >= refused_before, "the next one is not");
+        }
+        assert!(revoke(&mut db, bob, 0).unwrap() > good, "a removal knows no token, and refuses them all");
+    }
+}
