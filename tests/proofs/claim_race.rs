@@ -1,11 +1,15 @@
 //! Twenty agents claim one waiting conversation at the same moment, again and again: one wins.
 
+use std::sync::Arc;
+
 use futures_util::future::join_all;
-use serde_json::json;
+use rand::seq::SliceRandom;
+use serde_json::{Value, json};
 use shopbell_harness::TestNode;
+use tokio::sync::Barrier;
 
 use crate::{
-    figures::{alone, sized},
+    figures::{alone, random, sized},
     talker::Talker,
 };
 
@@ -17,6 +21,7 @@ const BUYERS: usize = 4;
 async fn of_twenty_claims_at_once_one_wins() {
     let _alone = alone().await;
     let rounds = sized(100, 1_000);
+    let mut random = random("claim race");
     let unlimited = 1_000_000;
     let node = TestNode::builder()
         .set("limits.messages_per_second", unlimited)
@@ -28,7 +33,7 @@ async fn of_twenty_claims_at_once_one_wins() {
     for at in 0..AGENTS {
         let uid = format!("a{at}");
         node.employ("acme", &uid, "agent").await;
-        agents.push(Talker::login(node.base(), &uid, &node.token(&uid)).await.expect("connected"));
+        agents.push((at, Talker::login(node.base(), &uid, &node.token(&uid)).await.expect("connected")));
     }
     let mut buyers = Vec::new();
     for at in 0..BUYERS {
@@ -44,8 +49,16 @@ async fn of_twenty_claims_at_once_one_wins() {
         let conversation = sent["conversation"].clone();
         assert!(conversation.is_u64(), "{sent}");
 
-        let claims = agents.iter_mut().map(|agent| agent.ask(json!({"type": "claim", "conversation": conversation})));
-        let replies: Vec<_> = join_all(claims).await.into_iter().map(|reply| reply.expect("connected")).collect();
+        // In another order each time, and none before all are ready.
+        agents.shuffle(&mut random);
+        let ready = Arc::new(Barrier::new(AGENTS));
+        let claims = agents.drain(..).map(|agent| tokio::spawn(claim(agent, conversation.clone(), ready.clone())));
+        let mut replies = vec![Value::Null; AGENTS];
+        for claimed in join_all(claims).await {
+            let (agent, reply) = claimed.expect("no panic");
+            replies[agent.0] = reply;
+            agents.push(agent);
+        }
 
         let won: Vec<usize> = (0..AGENTS).filter(|at| replies[*at]["type"] == "ok").collect();
         assert_eq!(won.len(), 1, "round {round}: {replies:#?}");
@@ -58,12 +71,21 @@ async fn of_twenty_claims_at_once_one_wins() {
         wins[won[0]] += 1;
 
         let resolve = json!({"type": "resolve", "conversation": conversation});
-        let resolved = agents[won[0]].ask(resolve).await.expect("connected");
+        let (_, claimant) = agents.iter_mut().find(|(at, _)| *at == won[0]).expect("one of them");
+        let resolved = claimant.ask(resolve).await.expect("connected");
         assert_eq!(resolved["type"], "ok", "{resolved}");
         // Every agent takes in, and acks, what it was given while the conversation waited.
-        let pings = agents.iter_mut().map(|agent| agent.ask(json!({"type": "ping"})));
+        let pings = agents.iter_mut().map(|(_, agent)| agent.ask(json!({"type": "ping"})));
         assert!(join_all(pings).await.iter().all(Result::is_ok));
-        agents.iter_mut().for_each(|agent| agent.heard.clear());
+        agents.iter_mut().for_each(|(_, agent)| agent.heard.clear());
     }
     println!("figure: claim race: {rounds} rounds of {AGENTS} claims, one winner each; wins by agent {wins:?}");
+}
+
+/// One agent's claim, at the moment at which all are ready.
+async fn claim(mut agent: (usize, Talker), conversation: Value, ready: Arc<Barrier>) -> ((usize, Talker), Value) {
+    ready.wait().await;
+    let claim = json!({"type": "claim", "conversation": conversation});
+    let reply = agent.1.ask(claim).await.expect("connected");
+    (agent, reply)
 }
