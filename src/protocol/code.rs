@@ -1,6 +1,6 @@
 //! The closed table of refusals: code, HTTP status and words for each, on the socket and over REST alike.
 
-use serde::{Serialize, Serializer, ser::SerializeMap};
+use serde::ser::SerializeMap;
 
 use crate::domain::refusal::Refusal;
 
@@ -36,20 +36,5 @@ pub fn serialize_into<M: SerializeMap>(refusal: &Refusal, map: &mut M) -> Result
             map.serialize_entry("retry_after_ms", retry_after_ms)
         }
         _ => Ok(()),
-    }
-}
-
-/// An `application/problem+json` document (RFC 9457) for a refusal.
-pub struct Problem<'a>(pub &'a Refusal);
-
-impl Serialize for Problem<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (code, status, message) = row(self.0);
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("type", &format_args!("/docs#{code}"))?;
-        map.serialize_entry("title", message)?;
-        map.serialize_entry("status", &status)?;
-        serialize_into(self.0, &mut map)?;
-        map.end()
     }
 }

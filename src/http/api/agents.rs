@@ -9,7 +9,7 @@ use super::{
     input::{self, Body, Query},
     output::{Answer, Page, created, done, ok},
     schema,
-    session::{end_sessions, hash, revoked_until},
+    session::{end_sessions, hash, revoke},
     settings::ApiSettings,
 };
 use crate::{
@@ -120,14 +120,18 @@ impl Change {
         Ok(Change { me, shop, uid, wanted, hash, address: api.address(request).to_string() })
     }
 
-    /// Sets what belongs to the user.
-    fn apply_personal(&self, db: &mut Db, user: UserId) -> Result<(), WriteError> {
+    /// Sets what belongs to the user. Where it had a password, tokens that were got with that are refused.
+    fn apply_personal(&self, db: &mut Db, user: &users::User) -> Result<(), WriteError> {
+        let had_password = user.password_hash.is_some();
+        let user = UserId(user.id);
         if let Some(name) = &self.wanted.name {
             users::set_name(db, user, name)?;
         }
         if let Some(hash) = &self.hash {
             users::set_password(db, user, hash)?;
-            users::revoke_tokens(db, user, revoked_until(0))?;
+            if had_password {
+                revoke(db, user, 0)?;
+            }
         }
         Ok(())
     }
@@ -177,7 +181,9 @@ async fn announce(node: &Node, shop: &shops::Row, user: Option<UserId>) -> Resul
     Ok(())
 }
 
-/// Who works in a shop. For its admins and for operators.
+/// Who works in a shop.
+///
+/// For its admins and for operators.
 #[utoipa::path(
     get,
     path = "/shops/{shop}/agents",
@@ -202,7 +208,9 @@ pub async fn list(node: web::Data<Node>, me: Identity, shop: web::Path<String>, 
     ok(Page::cut(rows, limit, |(_, user)| user.uid.clone()).map(|agent| Shown::of(&agent)))
 }
 
-/// Makes a user an agent of a shop. For its admins and for operators.
+/// Makes a user an agent of a shop.
+///
+/// For its admins and for operators.
 #[utoipa::path(
     post,
     path = "/shops/{shop}/agents",
@@ -241,21 +249,22 @@ pub async fn add(
                 user
             }
         };
-        let user = UserId(user.id);
-        if !agents::insert(db, id, user, role, change.wanted.capacity.flatten(), now())? {
+        if !agents::insert(db, id, UserId(user.id), role, change.wanted.capacity.flatten(), now())? {
             return Err(Refusal::Conflict.into());
         }
-        change.apply_personal(db, user)?;
+        change.apply_personal(db, &user)?;
         let agent = Shown::of(&found(db, id, &change.uid)?);
         change.record(db, id, "agent.added", None, Some(&agent))?;
-        Ok((shop, user, agent))
+        Ok((shop, UserId(user.id), agent))
     })
     .await?;
     announce(&node, &shop, Some(user)).await?;
     created(agent)
 }
 
-/// Changes an agent. A new password refuses its earlier tokens and ends its sessions.
+/// Changes an agent.
+///
+/// A new password refuses its earlier tokens and ends its sessions.
 #[utoipa::path(
     patch,
     path = "/shops/{shop}/agents/{uid}",
@@ -292,7 +301,7 @@ pub async fn change(
         if let Some(capacity) = change.wanted.capacity {
             agents::set_max_chats(db, id, user, capacity)?;
         }
-        change.apply_personal(db, user)?;
+        change.apply_personal(db, &before.1)?;
         let after = found(db, id, &change.uid)?;
         let agent = Shown::of(&after);
         change.record(db, id, "agent.changed", Some(&Shown::of(&before)), Some(&agent))?;
@@ -306,7 +315,9 @@ pub async fn change(
     ok(agent)
 }
 
-/// Lets an agent go. Its conversations wait again, its tokens are refused, its sessions end.
+/// Lets an agent go.
+///
+/// Its conversations wait again, its tokens are refused, its sessions end.
 #[utoipa::path(
     delete,
     path = "/shops/{shop}/agents/{uid}",
@@ -333,7 +344,7 @@ pub async fn remove(
         let agent = found(db, id, &change.uid)?;
         let person = agent.1.person();
         agents::delete(db, id, person.id)?;
-        users::revoke_tokens(db, person.id, revoked_until(0))?;
+        revoke(db, person.id, 0)?;
         change.record(db, id, "agent.removed", Some(&Shown::of(&agent)), None)?;
         let claims = conversations::claimed_in(db, id, person.id)?;
         Ok((shop, person, claims))

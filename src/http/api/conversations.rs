@@ -105,7 +105,9 @@ pub async fn one(node: web::Data<Node>, me: Identity, path: web::Path<String>) -
     ok(seen(snapshot.ok_or(Refusal::NotFound)?, me))
 }
 
-/// Claims, transfers, resolutions: who, when. For agents of the shop.
+/// Claims, transfers, resolutions: who, when.
+///
+/// For agents of the shop.
 #[utoipa::path(
     get,
     path = "/conversations/{id}/timeline",

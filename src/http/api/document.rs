@@ -105,11 +105,16 @@ fn complete(operation: &mut Operation) {
         responses.entry(status.to_string()).or_insert_with(refused);
     }
     for (status, response) in responses.iter_mut() {
-        if let (RefOr::T(response), Ok(status @ 400..)) = (response, status.parse::<u16>()) {
+        if let (RefOr::T(response), Some(status)) = (response, refused(status)) {
             let problem = problem(status, response);
             response.content.insert(MEDIA_TYPE.to_owned(), RefOr::T(problem));
         }
     }
+}
+
+/// The status of an answer that carries a problem document. 416 says all in its headers.
+fn refused(status: &str) -> Option<u16> {
+    status.parse().ok().filter(|status| *status >= 400 && *status != 416)
 }
 
 /// A problem document, with the first code that the description names as the example.
@@ -207,7 +212,7 @@ mod tests {
                 for (status, response) in &operation.responses.responses {
                     let RefOr::T(response) = response else { panic!("{what} {status}") };
                     assert!(!response.description.is_empty(), "{what} {status}");
-                    if status.parse::<u16>().unwrap() >= 400 {
+                    if refused(status).is_some() {
                         let problem = &response.content[MEDIA_TYPE];
                         assert!(matches!(problem, RefOr::T(p) if p.example.is_some()), "{what} {status}");
                     }

@@ -40,7 +40,9 @@ impl Serialize for Shown {
     }
 }
 
-/// Sends a message. Answered when it is stored.
+/// Sends a message.
+///
+/// Answered when it is stored.
 #[utoipa::path(
     post,
     path = "/messages",
@@ -80,7 +82,9 @@ pub async fn send(node: web::Data<Node>, api: web::Data<ApiSettings>, me: Identi
     }
 }
 
-/// A page of the history. Bounds are exclusive; without any it is the newest page.
+/// A page of the history.
+///
+/// Bounds are exclusive; without any it is the newest page.
 #[utoipa::path(
     get,
     path = "/conversations/{id}/messages",

@@ -73,7 +73,7 @@ routes! {
     POST   "/conversations/{id}/resolve"            => conversations::resolve,
     POST   "/conversations/{id}/rating"             => conversations::rating,
 
-    POST   "/files"                                 => files::upload,
+    POST   "/files"                                 => files::upload::upload,
 
     GET    "/shops"                                 => shops::list,
     POST   "/shops"                                 => shops::make,
@@ -88,14 +88,14 @@ routes! {
 }
 
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(files::serve))]
+#[openapi(paths(files::serve::serve))]
 struct FileRoutes;
 
 /// Mounts the API. Its handlers need `web::Data<Node>` and `web::Data<ApiSettings>`.
 pub fn configure(cfg: &mut web::ServiceConfig) {
     let never_stored = DefaultHeaders::new().add((CACHE_CONTROL, "no-store"));
     cfg.service(web::scope(BASE).wrap(never_stored).configure(mount).default_service(web::to(unmatched)));
-    cfg.route(files::URL, method("GET").to(files::serve));
+    cfg.route(files::URL, method("GET").to(files::serve::serve));
     cfg.route("/api/openapi.json", method("GET").to(document::json));
     cfg.route("/docs", method("GET").to(document::page));
 }

@@ -40,7 +40,9 @@ async fn somebody(node: &Node, query: &Query, name: &str) -> Result<Option<Resul
     Ok(Some(user.map(|user| UserId(user.id)).ok_or(())))
 }
 
-/// A shop's conversations, the latest activity first. For its agents.
+/// A shop's conversations, the latest activity first.
+///
+/// For its agents.
 #[utoipa::path(
     get,
     path = "/shops/{shop}/conversations",
@@ -120,7 +122,9 @@ struct Ticket {
     resolved_by: Option<std::sync::Arc<Person>>,
 }
 
-/// A shop's rounds of service, the latest first. For its agents.
+/// A shop's rounds of service, the latest first.
+///
+/// For its agents.
 #[utoipa::path(
     get,
     path = "/shops/{shop}/tickets",

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use actix_web::{HttpRequest, web};
+use diesel::QueryResult;
 use serde::Serialize;
 
 use super::{
@@ -31,7 +32,7 @@ use crate::{
         time::At,
         view::{Card, Membership},
     },
-    store::{shops, users},
+    store::{Db, shops, users},
 };
 
 /// A token, and whose it is.
@@ -116,10 +117,13 @@ pub async fn visitors(
     grant(&node, &user.person(), user.tokens_after, api.options.visitor_ttl)
 }
 
-/// Refuses all tokens of a user that were issued until now, the one at hand included. A token says in which second it was issued, so
-/// those of this second go too, and new ones begin with the next.
-pub fn revoked_until(issued_at: i64) -> i64 {
-    (now().0 / 1_000).max(issued_at).saturating_add(1)
+/// Refuses all tokens that a user has got so far, the one issued at `issued_at` included; gives the second from which on they are
+/// good. A token says in which second it was issued, so those of the present one go too, and [`grant`] goes on with the next.
+pub fn revoke(db: &mut Db, id: UserId, issued_at: i64) -> QueryResult<i64> {
+    let before = users::by_id(db, id)?.map_or(0, |user| user.tokens_after);
+    let until = (now().0 / 1_000).max(issued_at).max(before).saturating_add(1);
+    users::revoke_tokens(db, id, until)?;
+    Ok(until)
 }
 
 /// Ends a user's sessions.
@@ -137,14 +141,15 @@ pub fn end_sessions(node: &Node, person: Arc<Person>) {
     ),
 )]
 pub async fn logout(request: HttpRequest, node: web::Data<Node>, me: Identity) -> Answer {
-    let until = revoked_until(claims(&request, &node)?.issued_at);
-    let id = me.person.id;
-    write(&node.journal, move |db| Ok(users::revoke_tokens(db, id, until)?)).await?;
+    let (id, issued_at) = (me.person.id, claims(&request, &node)?.issued_at);
+    write(&node.journal, move |db| Ok(revoke(db, id, issued_at)?)).await?;
     end_sessions(&node, me.person);
     done()
 }
 
-/// Sets one's password. Refuses all earlier tokens of this user, and ends the user's sessions.
+/// Sets one's password.
+///
+/// Refuses all earlier tokens of this user, and ends the user's sessions.
 #[utoipa::path(
     post,
     path = "/me/password",
@@ -181,10 +186,10 @@ pub async fn password(
         (None, _) => {}
     }
     let hash = hash(&api, new).await?;
-    let until = revoked_until(claims(&request, &node)?.issued_at);
-    write(&node.journal, move |db| {
+    let issued_at = claims(&request, &node)?.issued_at;
+    let until = write(&node.journal, move |db| {
         users::set_password(db, id, &hash)?;
-        Ok(users::revoke_tokens(db, id, until)?)
+        Ok(revoke(db, id, issued_at)?)
     })
     .await?;
     end_sessions(&node, me.person.clone());
@@ -223,4 +228,29 @@ pub async fn me(me: Identity) -> Answer {
         operator: me.operator,
         expires_at: At(Timestamp(me.expires_at.saturating_mul(1_000))),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::pool::{Location, migrate};
+
+    #[test]
+    fn what_is_refused_once_stays_refused_however_fast_logins_follow() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/test.db", directory.path().display());
+        let mut db = Location::parse(&url).unwrap().writer().unwrap();
+        migrate(&mut db).unwrap();
+        let bob = UserId(users::refresh(&mut db, "bob", None, None, now()).unwrap().id);
+        let first = now().0 / 1_000;
+        // Each round is a login, whose token is issued at `good`, and a logout with it, all within a second.
+        let mut good = first;
+        for _ in 0..3 {
+            let refused_before = revoke(&mut db, bob, good).unwrap();
+            assert!(good < refused_before, "the token at hand is refused");
+            good = (now().0 / 1_000).max(refused_before);
+            assert!(good >= refused_before, "the next one is not");
+        }
+        assert!(revoke(&mut db, bob, 0).unwrap() > good, "a removal knows no token, and refuses them all");
+    }
 }

@@ -73,7 +73,9 @@ fn origin_of(origin: &str) -> Option<String> {
     (fits && allowed).then(|| format!("{scheme}://{host}{port}"))
 }
 
-/// All shops. For operators.
+/// All shops.
+///
+/// For operators.
 #[utoipa::path(
     get,
     path = "/shops",
@@ -90,7 +92,9 @@ pub async fn list(node: web::Data<Node>, me: Identity, query: Query) -> Answer {
     ok(Page::cut(rows, limit, |row| row.id.to_string()).map(Shown::of))
 }
 
-/// Makes a shop. For operators.
+/// Makes a shop.
+///
+/// For operators.
 #[utoipa::path(
     post,
     path = "/shops",
@@ -134,7 +138,9 @@ pub async fn make(
     created(Shown::of(made))
 }
 
-/// A shop. For its admins and for operators.
+/// A shop.
+///
+/// For its admins and for operators.
 #[utoipa::path(
     get,
     path = "/shops/{shop}",
@@ -149,7 +155,9 @@ pub async fn one(node: web::Data<Node>, me: Identity, shop: web::Path<String>) -
     ok(Shown::of(row))
 }
 
-/// Changes a shop. For its admins and for operators.
+/// Changes a shop.
+///
+/// For its admins and for operators.
 #[utoipa::path(
     patch,
     path = "/shops/{shop}",

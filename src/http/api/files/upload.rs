@@ -1,55 +1,118 @@
-//! `POST /files`: one file of a form (RFC 7578).
+//! `POST /files`.
 
-use actix_multipart::{Field, Multipart};
-use futures_util::StreamExt;
+use std::path::Path;
 
-use crate::domain::refusal::Refusal;
+use actix_multipart::Multipart;
+use actix_web::{HttpRequest, web};
+use serde::Serialize;
 
-/// What the form may hold beside the file.
-const AROUND: usize = 64 * 1024;
+use super::{
+    form,
+    kind::{self, Kind},
+    path_of,
+};
+use crate::{
+    actors::{
+        journal::write,
+        node::{Node, blocking},
+        now,
+        session::Identity,
+    },
+    domain::refusal::Refusal,
+    http::api::{
+        input,
+        output::{Answer, created},
+        schema,
+        settings::{ApiSettings, Door},
+    },
+    store::files,
+};
 
-/// A file as it was sent.
-pub struct Sent {
-    /// What the client calls it.
-    pub name: String,
-    pub bytes: Vec<u8>,
+#[derive(Serialize)]
+struct Uploaded {
+    url: String,
+    kind: &'static str,
+    name: String,
+    size: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    width: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    height: Option<usize>,
 }
 
-/// Reads the field `file` of a form, up to `max` bytes of it.
-///
-/// # Errors
-/// `TooLarge`; `Invalid("file")` where there is no such field; `BadFrame` for what is no form.
-pub async fn read(mut form: Multipart, announced: Option<usize>, max: usize) -> Result<Sent, Refusal> {
-    if announced.is_some_and(|length| length > max.saturating_add(AROUND)) {
-        return Err(Refusal::TooLarge);
-    }
-    let mut file = None;
-    while let Some(field) = form.next().await {
-        let field = field.map_err(|_| Refusal::BadFrame)?;
-        if field.name() == Some("file") && file.is_none() {
-            let name = filename(&field).unwrap_or_default();
-            file = Some(Sent { name, bytes: gather(field, max).await? });
-        } else {
-            gather(field, AROUND).await?;
+/// Uploads a file, for a message of kind `image` or `file`.
+#[utoipa::path(
+    post,
+    path = "/files",
+    tag = "files",
+    request_body(content = schema::Upload, content_type = "multipart/form-data"),
+    responses(
+        (status = 201, description = "Kept", body = schema::File),
+        (status = 429, description = "Too many from this address: `rate_limited`"),
+    ),
+)]
+pub async fn upload(
+    request: HttpRequest,
+    node: web::Data<Node>,
+    api: web::Data<ApiSettings>,
+    me: Identity,
+    sent: Multipart,
+) -> Answer {
+    api.enter(&request, Door::Files)?;
+    let sent = form::read(sent, input::length(&request), api.options.file_bytes).await?;
+    let kind = Kind::of(&sent.bytes).ok_or(Refusal::invalid("file"))?;
+    let pixels = match kind.is_image() {
+        true => Some(imagesize::blob_size(&sent.bytes).map_err(|_| Refusal::invalid("file"))?),
+        false => None,
+    };
+    let key = format!("{:032x}", rand::random::<u128>());
+    let uploaded = Uploaded {
+        url: String::new(),
+        kind: if kind.is_image() { "image" } else { "file" },
+        name: kind::name(&sent.name, kind),
+        size: sent.bytes.len(),
+        width: pixels.map(|pixels| pixels.width),
+        height: pixels.map(|pixels| pixels.height),
+    };
+    let uploaded = Uploaded { url: format!("/files/{key}/{}", kind::encode(&uploaded.name)), ..uploaded };
+    let size = i64::try_from(uploaded.size).unwrap_or(i64::MAX);
+    let bytes = match &api.options.files_dir {
+        Some(directory) => {
+            let path = path_of(directory, &key);
+            blocking(move || Ok(keep(&path, &sent.bytes)?)).await?;
+            None
         }
-    }
-    file.ok_or(Refusal::invalid("file"))
+        None => Some(sent.bytes),
+    };
+    let row = files::Row { key, name: uploaded.name.clone(), mime: kind.mime().to_owned(), size, bytes };
+    let owner = me.person.id;
+    write(&node.journal, move |db| Ok(files::insert(db, &row, owner, now())?)).await?;
+    created(uploaded)
 }
 
-fn filename(field: &Field) -> Option<String> {
-    let disposition = field.content_disposition()?;
-    let extended = disposition.get_filename_ext().and_then(|name| String::from_utf8(name.value.clone()).ok());
-    extended.or_else(|| disposition.get_filename().map(str::to_owned))
+/// Writes a file so that it is there whole or not at all, and stays.
+fn keep(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    use std::io::Write;
+    let directory = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(directory)?;
+    let unfinished = path.with_extension("part");
+    let mut file = std::fs::File::create_new(&unfinished)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&unfinished, path)?;
+    std::fs::File::open(directory)?.sync_all()
 }
 
-async fn gather(mut field: Field, max: usize) -> Result<Vec<u8>, Refusal> {
-    let mut bytes = Vec::new();
-    while let Some(chunk) = field.next().await {
-        let chunk = chunk.map_err(|_| Refusal::BadFrame)?;
-        if bytes.len() + chunk.len() > max {
-            return Err(Refusal::TooLarge);
-        }
-        bytes.extend_from_slice(&chunk);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_in_a_directory_is_there_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = path_of(&directory.path().join("new"), "00112233445566778899aabbccddeeff");
+        keep(&path, b"hello").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"hello");
+        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
     }
-    Ok(bytes)
 }
