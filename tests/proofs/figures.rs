@@ -31,11 +31,18 @@ pub fn resident(node: &TestNode) -> u64 {
     kib * 1_024
 }
 
-/// Busy time of all processors so far, in ticks of 10 ms.
-pub fn busy_ticks() -> u64 {
+/// Processor time that everybody but this process and the node has used so far, in ticks of 10 ms (proc(5)).
+pub fn ticks_of_others(node: &TestNode) -> u64 {
     let stat = std::fs::read_to_string("/proc/stat").expect("proc(5)");
-    let fields: Vec<u64> = stat.lines().next().expect("a line").split(' ').filter_map(|f| f.parse().ok()).collect();
-    fields.iter().take(8).enumerate().filter(|(at, _)| !matches!(at, 3 | 4)).map(|(_, ticks)| ticks).sum()
+    let fields = stat.lines().next().expect("a line").split(' ').filter_map(|field| field.parse::<u64>().ok());
+    // Without the fourth and fifth, which are idle, and the last two, which are counted before.
+    let all: u64 = fields.take(8).enumerate().filter(|(at, _)| !matches!(at, 3 | 4)).map(|(_, ticks)| ticks).sum();
+    let of = |pid: &str| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process runs");
+        let fields = stat.rsplit_once(')').expect("a name").1.split_whitespace().skip(11).take(2);
+        fields.map(|ticks| ticks.parse::<u64>().expect("a number")).sum::<u64>()
+    };
+    all.saturating_sub(of("self") + of(&node.pid().to_string()))
 }
 
 /// The value below which `share` of the values lie.

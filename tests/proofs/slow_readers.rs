@@ -1,7 +1,7 @@
 //! Clients that never read, sent megabytes: what they cost the server, and everybody else.
 //!
 //! Two phases under the same load: in the quiet one the receivers read, in the other one they do not. The same people
-//! chat through both, and the time from their sends to their acks is compared.
+//! chat through both, and the time from their sends to their acks is compared, for as long as there is anybody deaf.
 
 use std::{
     sync::{
@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use crate::{
-    figures::{alone, busy_ticks, quantile, resident, sized},
+    figures::{alone, quantile, resident, sized, ticks_of_others},
     talker::Talker,
 };
 
@@ -78,17 +78,19 @@ async fn a_client_that_never_reads_hurts_only_itself() {
         }));
     }
     let slow = phase(&node, "slow", "deaf", count, MESSAGES).await;
-    let mut slowest = Duration::ZERO;
-    for (closed, full) in join_all(deaf).await.into_iter().zip(&slow.full) {
-        slowest = slowest.max(closed.expect("every deaf client is closed").saturating_duration_since(*full));
-    }
+    let closed: Vec<Instant> =
+        join_all(deaf).await.into_iter().map(|closed| closed.expect("every deaf client is closed")).collect();
+    let slowest = closed.iter().zip(&slow.full).map(|(closed, full)| closed.saturating_duration_since(*full)).max();
+    let slowest = slowest.expect("there are deaf clients");
+    let gone = closed.into_iter().max().expect("there are deaf clients");
 
     let returned = Instant::now();
     for at in 0..count {
         read_all(node_of(&node, "deaf", at), MESSAGES).await;
     }
     let each = slow.peak.saturating_sub(before) / count as u64;
-    let ratio = slow.p99 / quiet.p99;
+    let (with, without) = (slow.p99_until(gone), quiet.p99_until(Instant::now()));
+    let ratio = with / without;
     println!(
         "figure: slow readers: {count} that never read, {MESSAGES} messages of {TEXT_BYTES} bytes to each; memory {:.1} KiB \
          each; all reset within {:.1} s of a full window; on return all got everything, in order, in {:.1} s",
@@ -97,9 +99,12 @@ async fn a_client_that_never_reads_hurts_only_itself() {
         returned.elapsed().as_secs_f64(),
     );
     println!(
-        "figure: slow readers: the others' ack p99 {:.2} ms with them, {:.2} ms without (medians over seconds; {ratio:.2} \
-         times; over all {:.2} and {:.2} ms), machine busy {:.0} % and {:.0} %",
-        slow.p99, quiet.p99, slow.p99_of_all, quiet.p99_of_all, slow.busy, quiet.busy,
+        "figure: slow readers: the others' ack p99 {with:.2} ms with them, {without:.2} ms without ({ratio:.2} times; \
+         over all messages of both phases {:.2} and {:.2} ms); other processes took {:.2} and {:.2} processors",
+        slow.p99_of_all,
+        quiet.p99_of_all,
+        slow.others(),
+        quiet.others(),
     );
     assert!(each <= MEMORY_AT_MOST, "{each} bytes a deaf client");
     assert!(slowest <= CLOSED_WITHIN, "{slowest:?}");
@@ -115,15 +120,40 @@ fn node_of(node: &TestNode, name: &str, at: usize) -> (String, String, String) {
 
 /// What a phase showed.
 struct Phase {
-    /// The others' ack, in milliseconds: the 99th percentile of each second, and of these the median.
-    p99: f64,
+    begun: Instant,
+    seconds: Vec<Second>,
+    /// The others' ack, in milliseconds.
     p99_of_all: f64,
     /// The highest resident memory, in bytes.
     peak: u64,
     /// When each receiver's window was full, if it did not ack.
     full: Vec<Instant>,
-    /// Share of all processors' time, in percent.
-    busy: f64,
+}
+
+/// What one second of a phase showed.
+struct Second {
+    /// The others' ack, in milliseconds.
+    p99: f64,
+    /// What other processes of this machine used, in ticks of 10 ms.
+    ticks_of_others: u64,
+}
+
+impl Phase {
+    /// The typical 99th percentile of a second, in milliseconds, up to `end`: the median over that half of the seconds
+    /// in which other processes took least.
+    fn p99_until(&self, end: Instant) -> f64 {
+        let count = (end - self.begun).as_secs_f64().ceil() as usize;
+        let mut seconds: Vec<&Second> = self.seconds.iter().take(count).collect();
+        seconds.sort_by_key(|second| second.ticks_of_others);
+        seconds.truncate(seconds.len().div_ceil(2));
+        quantile(&mut seconds.into_iter().map(|second| second.p99).collect::<Vec<_>>(), 0.5)
+    }
+
+    /// Processors that other processes used, on average.
+    fn others(&self) -> f64 {
+        let ticks: u64 = self.seconds.iter().map(|second| second.ticks_of_others).sum();
+        ticks as f64 / 100.0 / self.seconds.len() as f64
+    }
 }
 
 /// Sends `messages` to each of `count` receivers at the common rate, while others chat.
@@ -135,7 +165,7 @@ async fn phase(node: &TestNode, name: &str, to: &str, count: usize, messages: us
             tokio::spawn(chat(node_of(node, &format!("{name}-person"), at), peer, Arc::clone(&over)))
         })
         .collect();
-    let (begun, ticks) = (Instant::now(), busy_ticks());
+    let begun = Instant::now();
     let every = Duration::from_secs_f64(count as f64 / RATE);
     let sent = Arc::new(AtomicU64::new(0));
     let senders: Vec<JoinHandle<Instant>> = (0..count)
@@ -146,36 +176,35 @@ async fn phase(node: &TestNode, name: &str, to: &str, count: usize, messages: us
         .collect();
     let all = (count * messages) as u64;
     let mut peak = resident(node);
+    // What others have used, at the begin of each second.
+    let mut ticks = vec![ticks_of_others(node)];
     while sent.load(Ordering::Relaxed) < all && senders.iter().any(|sender| !sender.is_finished()) {
         sleep(Duration::from_millis(50)).await;
         peak = peak.max(resident(node));
+        if begun.elapsed().as_secs() >= ticks.len() as u64 {
+            ticks.push(ticks_of_others(node));
+        }
     }
     let full = join_all(senders).await.into_iter().map(|full| full.expect("all is acked")).collect();
-    let seconds = begun.elapsed().as_secs_f64();
     over.store(true, Ordering::Relaxed);
 
     let mut samples: Vec<(Instant, f64)> = Vec::new();
     for chat in join_all(chats).await {
         samples.extend(chat.expect("people chat"));
     }
-    let mut slices: Vec<Vec<f64>> = vec![Vec::new(); seconds as usize + 1];
+    let mut by_second: Vec<Vec<f64>> = vec![Vec::new(); ticks.len() - 1];
     for (at, ms) in &samples {
-        if let Some(slice) = slices.get_mut(at.saturating_duration_since(begun).as_secs() as usize) {
-            slice.push(*ms);
+        if let Some(second) = by_second.get_mut(at.saturating_duration_since(begun).as_secs() as usize) {
+            second.push(*ms);
         }
     }
-    // The last second is not a whole one.
-    slices.pop();
-    let mut p99s: Vec<f64> = slices.iter_mut().filter(|slice| slice.len() > 100).map(|s| quantile(s, 0.99)).collect();
+    let seconds = ticks.windows(2).zip(&mut by_second).map(|(ticks, times)| Second {
+        p99: quantile(times, 0.99),
+        ticks_of_others: ticks[1].saturating_sub(ticks[0]),
+    });
+    let seconds = seconds.collect();
     let mut every_ms: Vec<f64> = samples.into_iter().map(|(_, ms)| ms).collect();
-    let cores = std::thread::available_parallelism().expect("a count").get() as f64;
-    Phase {
-        p99: quantile(&mut p99s, 0.5),
-        p99_of_all: quantile(&mut every_ms, 0.99),
-        peak,
-        full,
-        busy: (busy_ticks() - ticks) as f64 / (seconds * cores),
-    }
+    Phase { begun, seconds, p99_of_all: quantile(&mut every_ms, 0.99), peak, full }
 }
 
 fn send(to: &str, id: String, text: &str) -> Value {
