@@ -194,6 +194,7 @@ impl Handler<Drain> for Journal {
 /// A writing of any kind, with its result.
 struct Call<T, F> {
     work: F,
+    apart: bool,
     result: Option<Result<T, Refusal>>,
     waiting: oneshot::Sender<Result<T, Refusal>>,
 }
@@ -214,6 +215,10 @@ impl<T: Send, F: FnMut(&mut Db) -> Result<T, WriteError> + Send> Job for Call<T,
                 Err(error)
             }
         }
+    }
+
+    fn is_apart(&self) -> bool {
+        self.apart
     }
 
     fn done(self: Box<Self>, committed: bool) {
@@ -252,19 +257,19 @@ pub async fn write<T: Send + 'static>(
     work: impl FnMut(&mut Db) -> Result<T, WriteError> + Send + 'static,
 ) -> Result<T, Refusal> {
     let (waiting, result) = oneshot::channel();
-    journal.do_send(Run(Box::new(Call { work, result: None, waiting })));
+    journal.do_send(Run(Box::new(Call { work, apart: false, result: None, waiting })));
     result.await.unwrap_or(Err(Refusal::BUSY))
 }
 
-/// The same, for a thread that may block.
+/// The same, for a thread that may block, and for work that leaves users, shops, agents and conversations alone.
 ///
 /// # Errors
 /// As [`write`].
-pub fn write_blocking<T: Send + 'static>(
+pub fn write_apart<T: Send + 'static>(
     journal: &Addr<Journal>,
     work: impl FnMut(&mut Db) -> Result<T, WriteError> + Send + 'static,
 ) -> Result<T, Refusal> {
     let (waiting, result) = oneshot::channel();
-    journal.do_send(Run(Box::new(Call { work, result: None, waiting })));
+    journal.do_send(Run(Box::new(Call { work, apart: true, result: None, waiting })));
     result.blocking_recv().unwrap_or(Err(Refusal::BUSY))
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use actix::Addr;
 
-use super::journal::{Journal, write_blocking};
+use super::journal::{Journal, write_apart};
 use crate::{
     domain::{
         ids::UserId,
@@ -59,7 +59,7 @@ impl Lists for TableLists {
             }
             Ok(())
         };
-        write_blocking(&self.journal, work).map_err(|_| Unavailable)
+        write_apart(&self.journal, work).map_err(|_| Unavailable)
     }
 
     fn entries(&mut self, of: &Person) -> Result<Vec<Entry>, Unavailable> {

@@ -23,6 +23,10 @@ pub trait Job: Send {
     /// # Errors
     /// What the database says: the savepoint is rolled back, the batch goes on.
     fn run(&mut self, db: &mut Db) -> QueryResult<()>;
+    /// Whether it leaves users, shops, agents and conversations alone, so that what the batch has in hand stays true.
+    fn is_apart(&self) -> bool {
+        false
+    }
     /// Told once: whether the transaction was committed.
     fn done(self: Box<Self>, committed: bool);
 }
@@ -146,12 +150,16 @@ impl Tx<'_> {
                 Err(Stop::Failed(error)) => Err(error),
             },
             Entry::Job(job) => {
-                // Jobs may write any table, so nothing is kept in hand across one.
-                self.write_back()?;
-                self.roles.clear();
-                self.next_id = None;
+                let apart = job.is_apart();
+                if !apart {
+                    self.write_back()?;
+                    self.roles.clear();
+                    self.next_id = None;
+                }
                 let ran = self.db.transaction(|db| job.run(db));
-                self.people.forget();
+                if !apart {
+                    self.people.forget();
+                }
                 match ran {
                     Ok(()) => Ok(Ok(None)),
                     // SQLite has rolled back the whole transaction, savepoints and all.
