@@ -33,6 +33,10 @@ const WINDOW_FULL: usize = 66;
 /// Others, who chat in pairs, each of them every `CHAT_EVERY`.
 const PEOPLE: usize = 16;
 const CHAT_EVERY: Duration = Duration::from_millis(25);
+/// So long is a phase whose times are compared.
+const PAIR_SECONDS: usize = 10;
+/// So often is the comparison tried on a machine that does other things too.
+const ATTEMPTS: usize = 6;
 const MEMORY_AT_MOST: u64 = 256 << 10;
 const CLOSED_WITHIN: Duration = Duration::from_secs(10);
 
@@ -48,49 +52,15 @@ async fn a_client_that_never_reads_hurts_only_itself() {
         .start()
         .await;
 
-    // The quiet phase: the same load to people who read.
-    let quiet_messages = sized(MESSAGES, MESSAGES / 5);
-    let readers = (0..count).map(|at| tokio::spawn(read_all(node_of(&node, "reader", at), quiet_messages)));
-    let readers: Vec<_> = readers.collect();
-    let quiet = phase(&node, "quiet", "reader", count, quiet_messages).await;
-    let mut conversations = Vec::new();
-    for read in join_all(readers).await {
-        conversations.push(read.expect("every reader gets everything, in order"));
-    }
-    // The database's page caches have fixed sizes and are everybody's: they are filled before memory is compared.
-    let records = conversations.into_iter().enumerate().map(|(at, conversation)| {
-        let (base, uid, token) = node_of(&node, "reader", at);
-        async move {
-            let mut talker = Talker::login(&base, &uid, &token).await.expect("connected");
-            assert_eq!(talker.history(conversation).await.len(), quiet_messages);
-        }
-    });
-    join_all(records).await;
-
-    let mut deaf = Vec::new();
-    let before = resident(&node);
-    for at in 0..count {
-        let (base, _, token) = node_of(&node, "deaf", at);
-        let wire = Wire::login(&base, &token).await;
-        deaf.push(tokio::spawn(async move {
-            wire.reset_within(Duration::from_secs(120)).await;
-            Instant::now()
-        }));
-    }
-    let slow = phase(&node, "slow", "deaf", count, MESSAGES).await;
-    let closed: Vec<Instant> =
-        join_all(deaf).await.into_iter().map(|closed| closed.expect("every deaf client is closed")).collect();
-    let slowest = closed.iter().zip(&slow.full).map(|(closed, full)| closed.saturating_duration_since(*full)).max();
-    let slowest = slowest.expect("there are deaf clients");
-    let gone = closed.into_iter().max().expect("there are deaf clients");
-
+    let first = Pair::run(&node, 0, count, MESSAGES).await;
+    let each = first.slow.peak.saturating_sub(first.before) / count as u64;
+    let slowest =
+        first.closed.iter().zip(&first.slow.full).map(|(closed, full)| closed.saturating_duration_since(*full));
+    let slowest = slowest.max().expect("there are deaf clients");
     let returned = Instant::now();
     for at in 0..count {
-        read_all(node_of(&node, "deaf", at), MESSAGES).await;
+        read_all(somebody(&node, "deaf-0", at), MESSAGES).await;
     }
-    let each = slow.peak.saturating_sub(before) / count as u64;
-    let (with, without) = (slow.p99_until(gone), quiet.p99_until(Instant::now()));
-    let ratio = with / without;
     println!(
         "figure: slow readers: {count} that never read, {MESSAGES} messages of {TEXT_BYTES} bytes to each; memory {:.1} KiB \
          each; all reset within {:.1} s of a full window; on return all got everything, in order, in {:.1} s",
@@ -98,21 +68,106 @@ async fn a_client_that_never_reads_hurts_only_itself() {
         slowest.as_secs_f64(),
         returned.elapsed().as_secs_f64(),
     );
-    println!(
-        "figure: slow readers: the others' ack p99 {with:.2} ms with them, {without:.2} ms without ({ratio:.2} times; \
-         over all messages of both phases {:.2} and {:.2} ms); other processes took {:.2} and {:.2} processors",
-        slow.p99_of_all,
-        quiet.p99_of_all,
-        slow.others(),
-        quiet.others(),
-    );
     assert!(each <= MEMORY_AT_MOST, "{each} bytes a deaf client");
     assert!(slowest <= CLOSED_WITHIN, "{slowest:?}");
+
+    // Times are only compared where the rest of the machine was as busy in both phases.
+    let mut fairest = first.times();
+    for attempt in 1..ATTEMPTS {
+        if fairest.is_fair() {
+            break;
+        }
+        let again = Pair::run(&node, attempt, count, PAIR_SECONDS * RATE as usize / count).await.times();
+        if again.unfairness() < fairest.unfairness() {
+            fairest = again;
+        }
+    }
+    let Times { with, without, others } = fairest;
+    let ratio = with / without;
+    println!(
+        "figure: slow readers: the others' ack p99 {with:.2} ms with them, {without:.2} ms without ({ratio:.2} times), while \
+         other processes took {:.2} and {:.2} processors",
+        others[0], others[1],
+    );
     assert!(ratio <= 2.0, "{ratio}");
 }
 
+/// A quiet phase and one with deaf clients, one after the other.
+struct Pair {
+    quiet: Phase,
+    slow: Phase,
+    /// Resident memory of the node before the deaf came, in bytes.
+    before: u64,
+    /// When each of the deaf was reset.
+    closed: Vec<Instant>,
+}
+
+/// The others' ack: typical 99th percentiles of a second, in milliseconds, with and without the deaf.
+struct Times {
+    with: f64,
+    without: f64,
+    /// Processors that other processes used meanwhile.
+    others: [f64; 2],
+}
+
+impl Times {
+    fn unfairness(&self) -> f64 {
+        (self.others[0] - self.others[1]).abs()
+    }
+
+    fn is_fair(&self) -> bool {
+        self.unfairness() <= 0.1
+    }
+}
+
+impl Pair {
+    /// `messages` go to each of the `count` deaf clients; to each reader as many as take [`PAIR_SECONDS`].
+    async fn run(node: &TestNode, number: usize, count: usize, messages: usize) -> Self {
+        let quiet_messages = PAIR_SECONDS * RATE as usize / count;
+        let (reader, deaf) = (format!("reader-{number}"), format!("deaf-{number}"));
+        let readers = (0..count).map(|at| tokio::spawn(read_all(somebody(node, &reader, at), quiet_messages)));
+        let readers: Vec<_> = readers.collect();
+        let quiet = phase(node, &format!("quiet-{number}"), &reader, count, quiet_messages).await;
+        let mut conversations = Vec::new();
+        for read in join_all(readers).await {
+            conversations.push(read.expect("every reader gets everything, in order"));
+        }
+        // The database's page caches have fixed sizes and are everybody's: they are filled before memory is compared.
+        let records = conversations.into_iter().enumerate().map(|(at, conversation)| {
+            let (base, uid, token) = somebody(node, &reader, at);
+            async move {
+                let mut talker = Talker::login(&base, &uid, &token).await.expect("connected");
+                assert_eq!(talker.history(conversation).await.len(), quiet_messages);
+            }
+        });
+        join_all(records).await;
+
+        let before = resident(node);
+        let mut resets = Vec::new();
+        for at in 0..count {
+            let (base, _, token) = somebody(node, &deaf, at);
+            let wire = Wire::login(&base, &token).await;
+            resets.push(tokio::spawn(async move {
+                wire.reset_within(Duration::from_secs(120)).await;
+                Instant::now()
+            }));
+        }
+        let slow = phase(node, &format!("slow-{number}"), &deaf, count, messages).await;
+        let closed = join_all(resets).await.into_iter().map(|closed| closed.expect("every deaf client is closed"));
+        Self { quiet, slow, before, closed: closed.collect() }
+    }
+
+    /// Compares the whole quiet phase with the other one for as long as there were deaf clients.
+    fn times(&self) -> Times {
+        let gone = self.closed.iter().max().expect("there are deaf clients");
+        let (with, meanwhile) = self.slow.until(*gone);
+        let (without, before) = self.quiet.until(Instant::now());
+        Times { with, without, others: [meanwhile, before] }
+    }
+}
+
 /// Address, uid and token of somebody.
-fn node_of(node: &TestNode, name: &str, at: usize) -> (String, String, String) {
+fn somebody(node: &TestNode, name: &str, at: usize) -> (String, String, String) {
     let uid = format!("{name}-{at}");
     let token = node.token(&uid);
     (node.base().into(), uid, token)
@@ -122,8 +177,6 @@ fn node_of(node: &TestNode, name: &str, at: usize) -> (String, String, String) {
 struct Phase {
     begun: Instant,
     seconds: Vec<Second>,
-    /// The others' ack, in milliseconds.
-    p99_of_all: f64,
     /// The highest resident memory, in bytes.
     peak: u64,
     /// When each receiver's window was full, if it did not ack.
@@ -139,20 +192,16 @@ struct Second {
 }
 
 impl Phase {
-    /// The typical 99th percentile of a second, in milliseconds, up to `end`: the median over that half of the seconds
-    /// in which other processes took least.
-    fn p99_until(&self, end: Instant) -> f64 {
+    /// The typical 99th percentile of a second up to `end`, in milliseconds (the median over that half of the seconds in
+    /// which other processes took least), and the processors that those took then.
+    fn until(&self, end: Instant) -> (f64, f64) {
         let count = (end - self.begun).as_secs_f64().ceil() as usize;
         let mut seconds: Vec<&Second> = self.seconds.iter().take(count).collect();
         seconds.sort_by_key(|second| second.ticks_of_others);
         seconds.truncate(seconds.len().div_ceil(2));
-        quantile(&mut seconds.into_iter().map(|second| second.p99).collect::<Vec<_>>(), 0.5)
-    }
-
-    /// Processors that other processes used, on average.
-    fn others(&self) -> f64 {
-        let ticks: u64 = self.seconds.iter().map(|second| second.ticks_of_others).sum();
-        ticks as f64 / 100.0 / self.seconds.len() as f64
+        let ticks: u64 = seconds.iter().map(|second| second.ticks_of_others).sum();
+        let others = ticks as f64 / 100.0 / seconds.len() as f64;
+        (quantile(&mut seconds.into_iter().map(|second| second.p99).collect::<Vec<_>>(), 0.5), others)
     }
 }
 
@@ -162,7 +211,7 @@ async fn phase(node: &TestNode, name: &str, to: &str, count: usize, messages: us
     let chats: Vec<_> = (0..PEOPLE)
         .map(|at| {
             let peer = format!("{name}-person-{}", at ^ 1);
-            tokio::spawn(chat(node_of(node, &format!("{name}-person"), at), peer, Arc::clone(&over)))
+            tokio::spawn(chat(somebody(node, &format!("{name}-person"), at), peer, Arc::clone(&over)))
         })
         .collect();
     let begun = Instant::now();
@@ -170,7 +219,7 @@ async fn phase(node: &TestNode, name: &str, to: &str, count: usize, messages: us
     let sent = Arc::new(AtomicU64::new(0));
     let senders: Vec<JoinHandle<Instant>> = (0..count)
         .map(|at| {
-            let sender = node_of(node, &format!("{name}-sender"), at);
+            let sender = somebody(node, &format!("{name}-sender"), at);
             tokio::spawn(flood(sender, format!("{to}-{at}"), messages, every, Arc::clone(&sent)))
         })
         .collect();
@@ -203,8 +252,7 @@ async fn phase(node: &TestNode, name: &str, to: &str, count: usize, messages: us
         ticks_of_others: ticks[1].saturating_sub(ticks[0]),
     });
     let seconds = seconds.collect();
-    let mut every_ms: Vec<f64> = samples.into_iter().map(|(_, ms)| ms).collect();
-    Phase { begun, seconds, p99_of_all: quantile(&mut every_ms, 0.99), peak, full }
+    Phase { begun, seconds, peak, full }
 }
 
 fn send(to: &str, id: String, text: &str) -> Value {
