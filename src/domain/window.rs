@@ -174,7 +174,8 @@ impl Window {
     /// What should be read from the store now, if anything; one thing at a time.
     pub fn fetch(&mut self) -> Option<Fetch> {
         let room = MESSAGES_MAX - self.unacked.len().min(MESSAGES_MAX);
-        if self.fetching.is_some() || room == 0 || self.bytes >= BYTES_MAX {
+        // Once the window has been full, only an ack makes room: until then, reading again would find the same.
+        if self.fetching.is_some() || room == 0 || self.full_since.is_some() {
             return None;
         }
         let (&conversation, behind) = self.behind.first_key_value()?;
@@ -407,6 +408,27 @@ mod tests {
         window.fetch_done(C, 260);
         assert!(window.is_level());
         assert_eq!(window.offer(C, 260, 200, true, now), Offer::Send);
+    }
+
+    #[test]
+    fn a_window_full_of_bytes_is_not_read_for_again_before_an_ack() {
+        let now = Instant::now();
+        let mut window = Window::default();
+        let frame = BYTES_MAX / 10 + 1;
+        for seq in 1..=9 {
+            assert_eq!(window.offer(C, seq, frame, true, now), Offer::Send);
+        }
+        assert_eq!(window.offer(C, 10, frame, true, now), Offer::Later);
+        assert_eq!(window.fetch(), None, "a tenth would not fit");
+        window.ack(C, 1);
+        assert!(window.fetch().is_some());
+        assert_eq!(window.fetched(C, 10, frame, true, now), Ok(Some(true)));
+        assert_eq!(window.offer(C, 11, frame, true, now), Offer::Later);
+        window.fetch_done(C, 11);
+        assert!(window.fetch().is_some(), "not known yet to be full");
+        assert_eq!(window.fetched(C, 11, frame, true, now), Err(Full));
+        window.fetch_done(C, 11);
+        assert_eq!(window.fetch(), None, "it would find the same");
     }
 
     #[test]

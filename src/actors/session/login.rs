@@ -49,6 +49,8 @@ pub struct Identity {
     pub shops: Vec<(Arc<Shop>, Agent)>,
     /// Seconds since 1970.
     pub expires_at: i64,
+    /// Seconds since 1970; 0 where the token does not say.
+    pub issued_at: i64,
 }
 
 /// Looks into a token, and makes or refreshes its user.
@@ -74,7 +76,13 @@ pub async fn identify(node: &Node, token: &str) -> Result<Identity, Refusal> {
     if claims.issued_at < user.tokens_after {
         return Err(Refusal::Unauthenticated);
     }
-    Ok(Identity { person: user.person(), operator: user.operator, shops, expires_at: claims.expires_at })
+    Ok(Identity {
+        person: user.person(),
+        operator: user.operator,
+        shops,
+        expires_at: claims.expires_at,
+        issued_at: claims.issued_at,
+    })
 }
 
 fn is_current(user: &users::User, claims: &Claims) -> bool {
@@ -297,13 +305,19 @@ impl Session {
             _ => VecDeque::new(),
         };
         self.phase = Phase::Entering { pending, member: Some(Box::new(member)) };
-        let (node, session, at) = (self.node.clone(), self.id, address(ctx));
+        let (node, session, at, issued_at) = (self.node.clone(), self.id, address(ctx), identity.issued_at);
         let reading = async move {
             let buyer = person.id;
             let talks = node.read(move |db| conversations::shops_of_buyer(db, buyer)).await?;
             let shops = shops.into_iter().chain(talks).collect();
             let register = Register { person: person.clone(), session, at, shops };
             node.chat.send(register).await.map_err(|_| Refusal::BUSY)?;
+            // A revocation ends the sessions that are registered, so one that was not yet must look for it afterwards.
+            let user = person.id;
+            let known = node.read(move |db| users::by_id(db, user)).await?;
+            if known.is_none_or(|user| issued_at < user.tokens_after) {
+                return Err(Refusal::Unauthenticated);
+            }
             due(&node, &person, is_agent).await
         };
         ctx.spawn(wrap(reading).map(move |due, connection: &mut Connection<Session>, ctx| {
