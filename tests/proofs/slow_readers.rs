@@ -57,6 +57,8 @@ async fn a_client_that_never_reads_hurts_only_itself() {
     let slowest =
         first.closed.iter().zip(&first.slow.full).map(|(closed, full)| closed.saturating_duration_since(*full));
     let slowest = slowest.max().expect("there are deaf clients");
+    assert!(first.closed.iter().zip(&first.slow.full).all(|(closed, full)| closed > full), "closed with room to spare");
+    assert_eq!(closed_as_slow(&node).await, count, "4430 is what they would have read");
     let returned = Instant::now();
     for at in 0..count {
         read_all(somebody(&node, "deaf-0", at), MESSAGES).await;
@@ -93,6 +95,14 @@ async fn a_client_that_never_reads_hurts_only_itself() {
     if long() {
         assert!(ratio <= 2.0, "{ratio}");
     }
+}
+
+/// How many sessions the node has closed because they were too slow.
+async fn closed_as_slow(node: &TestNode) -> usize {
+    let metrics = node.anonymous().get("//metrics").await;
+    let text = String::from_utf8(metrics.bytes).expect("UTF-8");
+    let line = text.lines().find_map(|line| line.strip_prefix(r#"shopbell_sessions_ended_total{reason="slow"} "#));
+    line.map_or(0, |count| count.trim().parse().expect("a number"))
 }
 
 /// A quiet phase and one with deaf clients, one after the other.
