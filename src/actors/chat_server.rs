@@ -67,7 +67,9 @@ impl ChatServer {
 
     fn tell(&self, told: &Told, offline: &mut Vec<Op>) {
         for person in &told.to {
-            match self.users.get(&person.id) {
+            // A session that has just died has not left the directory yet.
+            let present = self.users.get(&person.id).filter(|p| p.sessions.iter().any(|(_, at)| at.connected()));
+            match present {
                 Some(present) => {
                     for (id, session) in &present.sessions {
                         if told.except != Some(*id) {

@@ -97,12 +97,14 @@ fn write_all(mut writer: Writer, batches: &mpsc::Receiver<Vec<Entry>>, journal: 
         let started = std::time::Instant::now();
         let answers = writer.commit(&mut batch);
         metrics::histogram!("shopbell_journal_commit_seconds").record(started.elapsed().as_secs_f64());
-        for (entry, answer) in batch.into_iter().zip(&answers) {
+        let done: Vec<bool> = answers.iter().map(Result::is_ok).collect();
+        // Outcomes first: whoever waits for a job may act on it at once.
+        journal.do_send(Done(answers));
+        for (entry, done) in batch.into_iter().zip(done) {
             if let Entry::Job(job) = entry {
-                job.done(answer.is_ok());
+                job.done(done);
             }
         }
-        journal.do_send(Done(answers));
     }
 }
 

@@ -2,7 +2,14 @@
 //!
 //! What it cannot do it drops and counts: the lists save reading, and what they lack is filled in from the store.
 
-use std::{sync::mpsc, thread};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread,
+};
 
 use actix::prelude::*;
 use tokio::sync::oneshot;
@@ -11,7 +18,6 @@ use crate::domain::{
     offline::{Entry, Listed, Lists, Op, Unavailable},
     people::Person,
 };
-use std::sync::Arc;
 
 /// How many operations go into one pipeline or transaction.
 const LARGEST: usize = 1_000;
@@ -30,16 +36,19 @@ enum Work {
 pub struct OfflineBox {
     work: mpsc::SyncSender<Work>,
     start: Option<(Box<dyn Lists>, mpsc::Receiver<Work>)>,
+    /// Something that should be in a list has been dropped.
+    lacking: Arc<AtomicBool>,
 }
 
 impl OfflineBox {
     pub fn new(lists: Box<dyn Lists>) -> OfflineBox {
         let (work, receive) = mpsc::sync_channel(CAPACITY);
-        OfflineBox { work, start: Some((lists, receive)) }
+        OfflineBox { work, start: Some((lists, receive)), lacking: Arc::default() }
     }
 
     fn give(&self, work: Work) {
         if self.work.try_send(work).is_err() {
+            self.lacking.store(true, Ordering::Relaxed);
             metrics::counter!("shopbell_offline_dropped_total").increment(1);
         }
     }
@@ -50,7 +59,8 @@ impl Actor for OfflineBox {
 
     fn started(&mut self, _: &mut Self::Context) {
         let Some((lists, work)) = self.start.take() else { return };
-        let spawned = thread::Builder::new().name("offline".into()).spawn(move || serve(lists, &work));
+        let lacking = self.lacking.clone();
+        let spawned = thread::Builder::new().name("offline".into()).spawn(move || serve(lists, &work, &lacking));
         if let Err(error) = spawned {
             tracing::error!(%error, "the offline box did not start");
             System::current().stop_with_code(1);
@@ -58,7 +68,7 @@ impl Actor for OfflineBox {
     }
 }
 
-fn serve(mut lists: Box<dyn Lists>, work: &mpsc::Receiver<Work>) {
+fn serve(mut lists: Box<dyn Lists>, work: &mpsc::Receiver<Work>, lacking: &AtomicBool) {
     let (mut next, mut listed) = (None, Listed::default());
     while let Some(work_now) = next.take().or_else(|| work.recv().ok()) {
         match work_now {
@@ -75,6 +85,7 @@ fn serve(mut lists: Box<dyn Lists>, work: &mpsc::Receiver<Work>) {
                 }
                 ops.retain(|op| listed.concerns(op));
                 if !ops.is_empty() && lists.apply(&ops).is_err() {
+                    lacking.store(true, Ordering::Relaxed);
                     metrics::counter!("shopbell_offline_dropped_total").increment(ops.len() as u64);
                 }
             }
@@ -86,8 +97,14 @@ fn serve(mut lists: Box<dyn Lists>, work: &mpsc::Receiver<Work>) {
                     drop(waiting.send(entries));
                 }
             }
-            Work::Ask(waiting) => drop(waiting.send(lists.is_complete())),
-            Work::Complete(waiting) => drop(waiting.send(lists.set_complete())),
+            Work::Ask(waiting) => {
+                let lacks = lacking.load(Ordering::Relaxed);
+                _ = waiting.send(lists.is_complete().map(|complete| complete && !lacks));
+            }
+            Work::Complete(waiting) => {
+                lacking.store(false, Ordering::Relaxed);
+                _ = waiting.send(lists.set_complete());
+            }
         }
     }
 }

@@ -51,7 +51,10 @@ impl Redelivery {
             this.filling = false;
             match filled {
                 Ok(()) => this.filled = true,
-                Err(refusal) => tracing::debug!(?refusal, "offline lists were not filled"),
+                Err(refusal) => {
+                    this.filled = false;
+                    tracing::debug!(?refusal, "offline lists were not filled");
+                }
             }
         }));
     }
@@ -86,6 +89,10 @@ async fn fill_lists(node: &Node, in_any_case: bool) -> Result<(), Refusal> {
     if complete && !in_any_case {
         return Ok(());
     }
+    // From now on, so that what is dropped while they are filled makes them incomplete again.
+    let (done, completed) = oneshot::channel();
+    node.offline.do_send(SetComplete(done));
+    completed.await.map_err(|_| Refusal::BUSY)?.map_err(|_| Refusal::BUSY)?;
     let due = node.read(waiting_acks::due_to_agents).await?;
     let users: Vec<UserId> = due.iter().map(|(person, _)| person.id).collect::<HashSet<_>>().into_iter().collect();
     let here = node.chat.send(WhoIsHere(users)).await.map_err(|_| Refusal::BUSY)?;
@@ -98,9 +105,6 @@ async fn fill_lists(node: &Node, in_any_case: bool) -> Result<(), Refusal> {
     for chunk in ops.chunks(1_000) {
         node.offline.do_send(Ops(chunk.to_vec()));
     }
-    let (done, completed) = oneshot::channel();
-    node.offline.do_send(SetComplete(done));
-    drop(completed.await);
     Ok(())
 }
 
@@ -109,10 +113,10 @@ async fn release_gone(node: &Node, grace: Duration) -> Result<(), Refusal> {
     let claims = node.read(conversations::claims).await?;
     let users = claims.iter().map(|claim| claim.2).collect();
     let gone = node.chat.send(WhoIsGone { users, longer_than: grace }).await.map_err(|_| Refusal::BUSY)?;
-    for (conversation, claim_version, claimant) in claims {
-        if !gone.contains(&claimant) {
-            continue;
-        }
+    // A removal that was broken off has left claims to somebody who is no agent any more.
+    let orphans = node.read(conversations::orphaned_claims).await?;
+    let lost = claims.into_iter().filter(|claim| gone.contains(&claim.2)).chain(orphans);
+    for (conversation, claim_version, claimant) in lost {
         let Some(user) = node.read(move |db| users::by_id(db, claimant)).await? else { continue };
         let route = node.route(&Target::Conversation(conversation), claimant).await?;
         let act = Act::LoseClaimant { conversation, claim_version };

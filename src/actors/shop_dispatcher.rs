@@ -275,8 +275,9 @@ impl ShopDispatcher {
 
     fn set_agent(&mut self, agent: Agent, ctx: &mut Context<Self>) {
         let (id, status) = (agent.person.id, agent.status);
-        self.agents.retain(|known| known.person.id != id);
-        self.agents.push(agent);
+        // Who is not known has been removed since.
+        let Some(known) = self.agents.iter_mut().find(|known| known.person.id == id) else { return };
+        *known = agent;
         self.set_presence(Of::User(id), (self.here.contains(&id), Some(status)), ctx);
         self.update_shop_presence(ctx);
     }
@@ -323,7 +324,12 @@ impl ShopDispatcher {
                         let frame = event::presence(Whose::User(conversation.first_person()), now.0, None, at);
                         fanout::presence(user.0, frame, conversation.claimant().cloned().into_iter().collect())
                     }
-                    None => return,
+                    None => {
+                        if !now.0 {
+                            self.presence.remove(&of);
+                        }
+                        return;
+                    }
                 },
             },
         };

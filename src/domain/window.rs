@@ -89,7 +89,8 @@ pub struct Window {
     behind: BTreeMap<ConversationId, Behind>,
     /// While the messages due at login are sent, what comes is kept for afterwards.
     held: Option<BTreeMap<ConversationId, Behind>>,
-    fetching: Option<ConversationId>,
+    /// What is being read, and from where on.
+    fetching: Option<(ConversationId, Seq)>,
     full_since: Option<Instant>,
 }
 
@@ -179,7 +180,7 @@ impl Window {
             return None;
         }
         let (&conversation, behind) = self.behind.first_key_value()?;
-        self.fetching = Some(conversation);
+        self.fetching = Some((conversation, behind.from));
         Some(Fetch { conversation, from: behind.from, upto: behind.upto, limit: room.min(64) })
     }
 
@@ -214,13 +215,16 @@ impl Window {
 
     /// A reading from the store is over: everything below `next` has been dealt with.
     pub fn fetch_done(&mut self, conversation: ConversationId, next: Seq) {
-        self.fetching = None;
+        let began = self.fetching.take().map_or(next, |(_, from)| from);
         if let Some(behind) = self.behind.get_mut(&conversation) {
-            let (from, end) = (behind.from, next.min(behind.upto + 1));
+            let (from, end) = (behind.from.max(began), next.min(behind.upto + 1));
             if behind.only.is_none() && end > from {
                 self.given.entry(conversation).or_default().insert(from, end - 1);
             }
-            behind.from = next.max(from);
+            // What was handed over below while the store was read has its turn next; what was sent is skipped then.
+            if behind.from >= began {
+                behind.from = next.max(behind.from);
+            }
             if behind.from > behind.upto {
                 self.behind.remove(&conversation);
             }
@@ -261,7 +265,7 @@ impl Window {
         self.drop_unacked(conversation, seq);
         if let Some(behind) = self.behind.get_mut(&conversation) {
             behind.from = behind.from.max(seq + 1);
-            if behind.from > behind.upto && self.fetching != Some(conversation) {
+            if behind.from > behind.upto && self.fetching.is_none_or(|(fetching, _)| fetching != conversation) {
                 self.behind.remove(&conversation);
             }
         }
@@ -281,7 +285,7 @@ impl Window {
         let mut due = Vec::new();
         for (key, unacked) in oldest(&mut self.unacked) {
             if REPEATS.get(unacked.repeats).is_some_and(|&after| now >= unacked.at + after) {
-                unacked.repeats += 1;
+                unacked.repeats = REPEATS.iter().filter(|&&after| now >= unacked.at + after).count();
                 due.push(key);
             }
         }
@@ -313,9 +317,12 @@ impl Window {
     }
 
     /// Everything that was still to be sent.
-    pub fn unsent(&self) -> impl Iterator<Item = (ConversationId, Seq, Seq)> {
+    pub fn unsent(&self) -> impl Iterator<Item = (ConversationId, Seq)> {
         let held = self.held.iter().flatten();
-        self.behind.iter().chain(held).map(|(&conversation, b)| (conversation, b.from, b.upto))
+        let all = self.behind.iter().chain(held);
+        all.flat_map(|(&conversation, b)| {
+            (b.from..=b.upto).filter(|&seq| b.wants(seq)).map(move |seq| (conversation, seq))
+        })
     }
 
     fn has_room(&self, bytes: usize) -> bool {
@@ -429,6 +436,20 @@ mod tests {
         assert_eq!(window.fetched(C, 11, frame, true, now), Err(Full));
         window.fetch_done(C, 11);
         assert_eq!(window.fetch(), None, "it would find the same");
+    }
+
+    #[test]
+    fn what_is_handed_over_while_the_store_is_read_is_not_taken_for_read() {
+        let now = Instant::now();
+        let mut window = Window::default();
+        window.fall_behind(C, Behind::range(40, 40));
+        assert!(window.fetch().is_some());
+        window.hand_over(C, 1, 40);
+        assert_eq!(window.fetched(C, 40, 100, true, now), Ok(Some(false)));
+        window.fetch_done(C, 41);
+        assert_eq!(window.ack(C, 40).reach(0, 40), 0, "1 to 39 have not been given");
+        assert_eq!(window.fetch().map(|fetch| (fetch.from, fetch.upto)), Some((1, 40)));
+        assert_eq!(window.fetched(C, 40, 100, true, now), Ok(None), "once");
     }
 
     #[test]

@@ -27,7 +27,7 @@ impl Session {
     pub(super) fn command(&mut self, incoming: Incoming, link: &mut Link, ctx: &mut Ctx) {
         let Phase::Member(member) = &mut self.phase else { return };
         match &incoming.frame {
-            Frame::Inbox { .. } | Frame::History { .. } => return self.read(incoming, ctx),
+            Frame::Inbox { .. } | Frame::History { .. } => return self.read(incoming, link, ctx),
             Frame::View { conversation, on: false } => _ = member.viewing.remove(conversation),
             _ => {}
         }
@@ -107,7 +107,7 @@ impl Session {
     }
 
     /// The reply to a command of this session.
-    fn answer(&mut self, Answer { id, reply }: Answer, link: &mut Link) {
+    fn answer(&mut self, Answer { id, reply }: Answer, link: &mut Link, ctx: &mut Ctx) {
         let outcome = match reply {
             Ok(outcome) => outcome,
             Err(refusal) => return self.refuse(id.as_deref(), &refusal, link),
@@ -122,8 +122,13 @@ impl Session {
             }
             _ => {}
         }
-        let Some(id) = id else { return };
         let me = member.person.id;
+        // What was read has arrived, whether it was acked or not.
+        if let Outcome::Moved { now, side, .. } = &outcome {
+            member.window.settle(now.id, now.side(*side).delivered);
+            self.go_on(link, ctx);
+        }
+        let Some(id) = id else { return };
         let side = |conversation: &crate::domain::conversation::Conversation| {
             if conversation.first_person().id == me { Which::First } else { Which::Second }
         };
@@ -222,9 +227,9 @@ impl Member {
 impl Handler<Answer> for Connection<Session> {
     type Result = ();
 
-    fn handle(&mut self, answer: Answer, _: &mut Self::Context) {
+    fn handle(&mut self, answer: Answer, ctx: &mut Self::Context) {
         let (session, link) = self.parts();
-        session.answer(answer, link);
+        session.answer(answer, link, ctx);
     }
 }
 

@@ -249,6 +249,8 @@ impl Session {
                 self.settle_in(member.map_or(Phase::Anonymous(None), Phase::Member), link, ctx);
             }
         }
+        // What was read meanwhile could not go on.
+        self.go_on(link, ctx);
     }
 
     /// Goes on with the frames that came in the meantime.
@@ -297,6 +299,7 @@ impl Session {
             shop_routes: Default::default(),
             routing: Default::default(),
             routing_count: 0,
+            reading: 0,
             viewing: Default::default(),
             repeat: None,
         };

@@ -99,6 +99,8 @@ struct Member {
     /// Frames whose conversation's route is being looked up.
     routing: HashMap<RouteKey, VecDeque<Incoming>>,
     routing_count: usize,
+    /// Questions that are being answered.
+    reading: usize,
     /// Conversations that are on screen.
     viewing: HashSet<ConversationId>,
     repeat: Option<SpawnHandle>,
@@ -289,9 +291,7 @@ impl Session {
             unacked.push(Op::Push { to: of.clone(), entry: Entry { conversation, seq } });
         };
         member.window.unacked().for_each(|(conversation, seq)| push(conversation, seq));
-        for (conversation, from, upto) in member.window.unsent() {
-            (from..=upto).take(PENDING_MAX).for_each(|seq| push(conversation, seq));
-        }
+        member.window.unsent().take(PENDING_MAX).for_each(|(conversation, seq)| push(conversation, seq));
         let unregister = Unregister { user: of.id, session: self.id, unacked };
         self.node.chat.do_send(unregister);
     }

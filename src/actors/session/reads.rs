@@ -32,10 +32,14 @@ use crate::{
 };
 
 impl Session {
-    pub(super) fn read(&mut self, Incoming { id, frame }: Incoming, ctx: &mut Ctx) {
+    pub(super) fn read(&mut self, Incoming { id, frame }: Incoming, link: &mut Link, ctx: &mut Ctx) {
         // A question without an `id` has no answer.
         let node = self.node.clone();
         let (Some(id), Some(member)) = (id, self.member()) else { return };
+        if member.reading >= READING_MAX {
+            return self.refuse(Some(&id), &Refusal::BUSY, link);
+        }
+        member.reading += 1;
         let me = member.person.id;
         match frame {
             Frame::Inbox { shop, state, cursor, limit } => {
@@ -43,6 +47,7 @@ impl Session {
                 let answering = actix::fut::wrap_future::<_, Connection<Session>>(answering);
                 ctx.spawn(answering.map(move |page, connection, _| {
                     let (session, link) = connection.parts();
+                    session.answered();
                     match page {
                         Ok((page, next)) => _ = link.send(encode_text(event::inbox(&id, &page, next.as_deref()))),
                         Err(refusal) => session.refuse(Some(&id), &refusal, link),
@@ -54,8 +59,9 @@ impl Session {
                 let answering = actix::fut::wrap_future::<_, Connection<Session>>(answering);
                 ctx.spawn(answering.map(move |page, connection, _| {
                     let (session, link) = connection.parts();
+                    session.answered();
                     match page {
-                        Ok((_, page, more)) => session.show(&id, conversation, page, more, link),
+                        Ok((_, page, more)) => session.show(&id, conversation, cut(page, more, after.is_some()), link),
                         Err(refusal) => session.refuse(Some(&id), &refusal, link),
                     }
                 }));
@@ -64,7 +70,13 @@ impl Session {
         }
     }
 
-    fn show(&mut self, id: &str, conversation: ConversationId, page: Vec<Record>, more: bool, link: &mut Link) {
+    fn answered(&mut self) {
+        if let Some(member) = self.member() {
+            member.reading = member.reading.saturating_sub(1);
+        }
+    }
+
+    fn show(&mut self, id: &str, conversation: ConversationId, (page, more): (Vec<Record>, bool), link: &mut Link) {
         let Some(member) = self.member() else { return };
         if let (Some(first), Some(last)) = (page.first(), page.last()) {
             member.window.show(conversation, first.message.seq, last.message.seq);
@@ -72,6 +84,38 @@ impl Session {
         let page: Vec<_> = page.into_iter().map(marked).collect();
         link.send(encode_text(event::history(id, &page, more)));
     }
+}
+
+/// Questions of one session that are answered at a time: each takes a connection to the store.
+const READING_MAX: usize = 16;
+/// A page of the history that goes over a socket is cut at about this size, so that it does not hold up what comes after it.
+const PAGE_BYTES: usize = 128 << 10;
+/// What a message takes beside its content, about.
+const AROUND: usize = 400;
+
+/// Cuts a page at its far end: the newest go where it runs forward from `after`, else the oldest.
+fn cut(mut page: Vec<Record>, more: bool, forward: bool) -> (Vec<Record>, bool) {
+    let size = |record: &Record| record.message.content.len() + AROUND;
+    let fits = |sizes: &mut dyn Iterator<Item = usize>| {
+        let mut sum = 0;
+        sizes
+            .take_while(|size| {
+                sum += size;
+                sum <= PAGE_BYTES
+            })
+            .count()
+            .max(1)
+    };
+    let whole = page.len();
+    if forward {
+        let kept = fits(&mut page.iter().map(size));
+        page.truncate(kept);
+    } else {
+        let kept = fits(&mut page.iter().rev().map(size)).min(whole);
+        page.drain(..whole - kept);
+    }
+    let more = more || page.len() < whole;
+    (page, more)
 }
 
 /// A record as the wire has it.

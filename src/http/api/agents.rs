@@ -351,6 +351,7 @@ pub async fn remove(
     })
     .await?;
     announce(&node, &shop, None).await?;
+    end_sessions(&node, person.clone());
     let dispatcher = node.shop(shop.shop(), None).await?;
     let mut released = Vec::with_capacity(claims.len());
     for (conversation, claim_version) in claims {
@@ -362,6 +363,5 @@ pub async fn remove(
     for reply in released {
         reply.await.unwrap_or(Err(Refusal::BUSY))?;
     }
-    end_sessions(&node, person);
     done()
 }
