@@ -254,6 +254,41 @@ async fn what_is_acked_is_not_repeated() {
 }
 
 #[tokio::test]
+async fn what_is_read_has_arrived_and_is_not_repeated() {
+    let mut scene = Scene::set(TestNode::builder()).await;
+    scene.b1.say("acme", "hello?").await;
+    scene.a1.expect(json!({"type": "message", "seq": 2})).await;
+    scene.a1.reads(scene.conversation, 2).await;
+    scene.b1.expect(json!({"type": "delivered", "by": "a1", "seq": 2})).await;
+    tokio::time::sleep(Duration::from_millis(1_400)).await;
+    scene.a1.silence(json!({"type": "message"})).await;
+}
+
+#[tokio::test]
+async fn a_long_history_comes_in_pages_that_hold_nothing_up() {
+    let mut scene = Scene::set(TestNode::builder()).await;
+    let conversation = scene.conversation;
+    for n in 2..=60 {
+        scene.b1.say("acme", &format!("{n} {}", "x".repeat(3_900))).await;
+    }
+    let ask = |before: u64| json!({"type": "history", "conversation": conversation, "before": before, "limit": 200});
+    let (mut seqs, mut pages) = (Vec::new(), 0);
+    let mut before = 61;
+    loop {
+        let page = scene.a1.ok(ask(before)).await;
+        assert!(page.to_string().len() < 140 << 10, "cut at about 128 KiB");
+        let messages = page["messages"].as_array().unwrap();
+        seqs.splice(0..0, messages.iter().map(|message| message["seq"].as_u64().unwrap()));
+        (before, pages) = (seqs[0], pages + 1);
+        if page["more"] == false {
+            break;
+        }
+    }
+    assert_eq!(seqs, (1..=60).collect::<Vec<_>>());
+    assert_eq!(pages, 2);
+}
+
+#[tokio::test]
 async fn the_oldest_sixteen_are_repeated() {
     let mut scene = Scene::set(TestNode::builder()).await;
     for n in 2..=30 {
