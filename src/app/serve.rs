@@ -216,7 +216,7 @@ fn socket_limits(config: &Config) -> socket::Limits {
         queue_bytes: window::BYTES_MAX + (64 << 10),
         queue_frames: 4_096,
         heartbeat,
-        tick: Duration::from_secs(1).min(config.heartbeat_interval / 2).max(Duration::from_millis(50)),
+        tick: Duration::from_millis(500).min(config.heartbeat_interval / 2).max(Duration::from_millis(50)),
         codes: Codes { too_big: Close::TooLarge.code(), slow: Close::TooSlow.code(), silent: Close::Silent.code() },
         ..socket::Limits::default()
     }
