@@ -1,0 +1,146 @@
+//! The window's bounds, its order, and what it repeats.
+
+use super::*;
+
+const C: ConversationId = ConversationId(1);
+
+/// Messages 1, 2, 3 … of one conversation, each of `bytes`, until one is not sent.
+fn fill(window: &mut Window, bytes: usize, now: Instant) -> Seq {
+    (1..).find(|&seq| window.offer(C, seq, bytes, true, now) != Offer::Send).unwrap() - 1
+}
+
+#[test]
+fn the_window_is_256_messages_or_256_kib() {
+    let now = Instant::now();
+    assert_eq!(fill(&mut Window::default(), 200, now), 256);
+    assert_eq!(fill(&mut Window::default(), 4_096, now), 64);
+}
+
+#[test]
+fn what_does_not_fit_is_read_from_the_store_in_order_when_acks_make_room() {
+    let now = Instant::now();
+    let mut window = Window::default();
+    fill(&mut window, 200, now);
+    assert_eq!(window.offer(C, 258, 200, true, now), Offer::Later);
+    assert_eq!(window.fetch(), None, "no room");
+    assert_eq!(window.full_since(), Some(now));
+    assert_eq!(window.ack(C, 10).reach(0, 10), 10);
+    assert_eq!(window.full_since(), None);
+    assert_eq!(window.offer(C, 259, 200, true, now), Offer::Later, "first things first");
+    assert_eq!(window.fetch(), Some(Fetch { conversation: C, from: 257, upto: 259, limit: 10 }));
+    assert_eq!(window.fetch(), None, "one reading at a time");
+    for seq in 257..=259 {
+        assert_eq!(window.fetched(C, seq, 200, true, now), Ok(Some(true)), "not seen before");
+    }
+    window.fetch_done(C, 260);
+    assert!(window.is_level());
+    assert_eq!(window.offer(C, 260, 200, true, now), Offer::Send);
+}
+
+#[test]
+fn a_window_full_of_bytes_is_not_read_for_again_before_an_ack() {
+    let now = Instant::now();
+    let mut window = Window::default();
+    let frame = BYTES_MAX / 10 + 1;
+    for seq in 1..=9 {
+        assert_eq!(window.offer(C, seq, frame, true, now), Offer::Send);
+    }
+    assert_eq!(window.offer(C, 10, frame, true, now), Offer::Later);
+    assert_eq!(window.fetch(), None, "a tenth would not fit");
+    window.ack(C, 1);
+    assert!(window.fetch().is_some());
+    assert_eq!(window.fetched(C, 10, frame, true, now), Ok(Some(true)));
+    assert_eq!(window.offer(C, 11, frame, true, now), Offer::Later);
+    window.fetch_done(C, 11);
+    assert!(window.fetch().is_some(), "not known yet to be full");
+    assert_eq!(window.fetched(C, 11, frame, true, now), Err(Full));
+    window.fetch_done(C, 11);
+    assert_eq!(window.fetch(), None, "it would find the same");
+}
+
+#[test]
+fn what_is_handed_over_while_the_store_is_read_is_not_taken_for_read() {
+    let now = Instant::now();
+    let mut window = Window::default();
+    window.fall_behind(C, Behind::range(40, 40));
+    assert!(window.fetch().is_some());
+    window.hand_over(C, 1, 40);
+    assert_eq!(window.fetched(C, 40, 100, true, now), Ok(Some(false)));
+    window.fetch_done(C, 41);
+    assert_eq!(window.ack(C, 40).reach(0, 40), 0, "1 to 39 have not been given");
+    assert_eq!(window.fetch().map(|fetch| (fetch.from, fetch.upto)), Some((1, 40)));
+    assert_eq!(window.fetched(C, 40, 100, true, now), Ok(None), "once");
+}
+
+#[test]
+fn what_comes_during_the_flush_follows_it() {
+    let now = Instant::now();
+    let mut window = Window::default();
+    window.hold();
+    window.fall_behind(C, Behind::range(1, 2));
+    assert_eq!(window.offer(C, 2, 100, true, now), Offer::Later, "due already");
+    assert_eq!(window.offer(C, 3, 100, true, now), Offer::Later);
+    assert_eq!(window.fetch().map(|fetch| (fetch.from, fetch.upto)), Some((1, 2)));
+    assert_eq!(window.fetched(C, 1, 100, true, now), Ok(Some(false)));
+    assert_eq!(window.fetched(C, 2, 100, true, now), Ok(Some(false)));
+    window.fetch_done(C, 3);
+    assert!(window.is_level(), "the flush is over");
+    window.release();
+    assert_eq!(window.fetch().map(|fetch| (fetch.from, fetch.upto)), Some((2, 3)));
+    assert_eq!(window.fetched(C, 2, 100, true, now), Ok(None), "once");
+    assert_eq!(window.fetched(C, 3, 100, true, now), Ok(Some(true)));
+}
+
+#[test]
+fn only_what_the_list_has_is_due_to_an_agent() {
+    let now = Instant::now();
+    let mut window = Window::default();
+    window.fall_behind(C, Behind { only: Some([2, 5].into()), ..Behind::range(2, 5) });
+    let sent: Vec<Seq> = (1..=6).filter(|&seq| window.fetched(C, seq, 100, true, now) == Ok(Some(false))).collect();
+    assert_eq!(sent, [2, 5]);
+    window.fetch_done(C, 6);
+    assert_eq!(window.ack(C, 5).reach(1, 5), 2, "3 and 4 were not given");
+}
+
+#[test]
+fn the_oldest_sixteen_are_repeated_after_1_5_10_and_30_seconds() {
+    let start = Instant::now();
+    let mut window = Window::default();
+    (1..=20).for_each(|seq| assert_eq!(window.offer(C, seq, 100, true, start), Offer::Send));
+    let mut at = Vec::new();
+    for second in 0..60 {
+        let due = window.repeats(start + Duration::from_secs(second));
+        if !due.is_empty() {
+            assert_eq!(due, (1..=16).map(|seq| (C, seq)).collect::<Vec<_>>());
+            at.push(second);
+        }
+    }
+    assert_eq!(at, [1, 5, 10, 30]);
+    assert_eq!(window.next_repeat(), None);
+    window.ack(C, 16);
+    let late = window.repeats(start + Duration::from_secs(60));
+    assert_eq!(late, (17..=20).map(|seq| (C, seq)).collect::<Vec<_>>(), "their turn has come");
+}
+
+#[test]
+fn copies_take_no_room_and_are_not_repeated() {
+    let now = Instant::now();
+    let mut window = Window::default();
+    assert_eq!(window.offer(C, 1, 100, false, now), Offer::Send);
+    assert_eq!(window.offer(C, 1, 100, false, now), Offer::Skip);
+    assert_eq!(window.next_repeat(), None);
+    assert_eq!(window.ack(C, 1).reach(0, 1), 1, "given all the same");
+}
+
+#[test]
+fn what_was_settled_elsewhere_is_neither_sent_nor_repeated() {
+    let now = Instant::now();
+    let mut window = Window::default();
+    fill(&mut window, 200, now);
+    window.settle(C, 300);
+    assert!(window.is_level());
+    assert_eq!(window.next_repeat(), None);
+    window.fall_behind(C, Behind::range(301, 400));
+    window.forget(C);
+    assert!(window.is_level());
+}
