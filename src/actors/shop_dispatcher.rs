@@ -40,7 +40,7 @@ use crate::{
 const ACTIVITY: Duration = Duration::from_secs(1);
 /// How long to wait before the store is asked again.
 const STORE_PAUSE: Duration = Duration::from_millis(500);
-/// How often those who wait are told that they have moved up.
+/// How often somebody who waits may be told to have moved up.
 const POSITIONS: Duration = Duration::from_secs(10);
 
 pub struct ShopDispatcher {
@@ -57,7 +57,8 @@ pub struct ShopDispatcher {
     open: HashMap<ConversationId, Arc<Conversation>>,
     of_buyer: HashMap<UserId, ConversationId>,
     line: WaitingLine,
-    told_position: HashMap<ConversationId, usize>,
+    /// What those who wait have last been told, and when.
+    told_position: HashMap<ConversationId, (usize, Instant)>,
     activity: HashMap<ConversationId, Activity>,
     /// What was last told of whom; the version tells a timer whether it is still the latest.
     presence: HashMap<Of, Presence>,
@@ -215,7 +216,7 @@ impl ShopDispatcher {
     /// Tells a buyer whose ticket has just been opened where it stands.
     fn welcome_buyer(&mut self, conversation: &Conversation) {
         let Some(position) = self.line.position(conversation.id) else { return };
-        self.told_position.insert(conversation.id, position);
+        self.told_position.insert(conversation.id, (position, Instant::now()));
         let mut notices = vec![Notice::QueuePosition { conversation: conversation.id, position }];
         if !self.on_duty() {
             notices.push(Notice::Away { conversation: conversation.id });
@@ -226,12 +227,14 @@ impl ShopDispatcher {
 
     /// Tells those who have moved up.
     fn tell_positions(&mut self) {
-        let mut all = Vec::new();
+        let (now, mut all) = (Instant::now(), Vec::new());
         for (index, id) in self.line.iter().enumerate() {
             let position = index + 1;
-            if self.told_position.insert(id, position) != Some(position)
-                && let Some(conversation) = self.open.get(&id)
-            {
+            let last = self.told_position.get(&id);
+            let known =
+                last.is_some_and(|&(last, at)| last == position || now.saturating_duration_since(at) < POSITIONS);
+            if let Some(conversation) = self.open.get(&id).filter(|_| !known) {
+                self.told_position.insert(id, (position, now));
                 let notice = Notice::QueuePosition { conversation: id, position };
                 all.push(told(vec![conversation.first_person().clone()], Push::Notice(notice)));
             }
@@ -384,7 +387,7 @@ impl Actor for ShopDispatcher {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.learn_all(ctx);
-        ctx.run_interval(POSITIONS, |this, _| this.tell_positions());
+        ctx.run_interval(POSITIONS / 10, |this, _| this.tell_positions());
     }
 }
 

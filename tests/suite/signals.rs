@@ -2,7 +2,7 @@
 
 use super::scene::Scene;
 use shopbell_harness::{TestNode, json};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Everybody has been there for long enough to be told of.
 async fn stable_scene() -> Scene {
@@ -95,6 +95,22 @@ async fn a_status_is_an_agents_of_that_shop() {
     let foreign = scene.a1.refused(status("bolt"), "not_found").await;
     let absent = scene.a1.refused(status("nowhere"), "not_found").await;
     assert_eq!(foreign["message"], absent["message"]);
+}
+
+#[tokio::test]
+async fn who_moves_up_is_told_but_not_more_often_than_every_ten_seconds() {
+    let node = TestNode::start().await;
+    node.shop("acme").await;
+    let mut a1 = node.agent("acme", "a1").await;
+    let (mut b1, mut b2) = (node.buyer("b1").await, node.buyer("b2").await);
+    let first = b1.opens("acme", "hi").await;
+    b2.opens("acme", "hi").await;
+    let place = |place: u64| json!({"type": "notice", "code": "queue_position", "position": place});
+    b2.expect(place(2)).await;
+    let told = Instant::now();
+    a1.claim(first).await;
+    b2.expect_within(place(1), Duration::from_secs(20)).await;
+    assert!(told.elapsed() > Duration::from_millis(9_500), "{:?}", told.elapsed());
 }
 
 #[tokio::test]
