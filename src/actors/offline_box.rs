@@ -29,8 +29,10 @@ enum Work {
     Entries(Arc<Person>, oneshot::Sender<Result<Vec<Entry>, Unavailable>>),
     /// Whether the lists are complete.
     Ask(oneshot::Sender<Result<bool, Unavailable>>),
-    /// They are, from now on.
+    /// They are, as far as what comes from now on goes.
     Complete(oneshot::Sender<Result<(), Unavailable>>),
+    /// What had come before is in them too.
+    Filled,
 }
 
 pub struct OfflineBox {
@@ -69,7 +71,7 @@ impl Actor for OfflineBox {
 }
 
 fn serve(mut lists: Box<dyn Lists>, work: &mpsc::Receiver<Work>, lacking: &AtomicBool) {
-    let (mut next, mut listed) = (None, Listed::default());
+    let (mut next, mut listed, mut filled) = (None, Listed::default(), false);
     while let Some(work_now) = next.take().or_else(|| work.recv().ok()) {
         match work_now {
             Work::Ops(mut ops) => {
@@ -92,7 +94,10 @@ fn serve(mut lists: Box<dyn Lists>, work: &mpsc::Receiver<Work>, lacking: &Atomi
             Work::Entries(of, waiting) => {
                 // Nobody waits any longer for a list that was silent for too long.
                 if !waiting.is_closed() {
-                    let entries = lists.entries(&of);
+                    let entries = lists.entries(&of).and_then(|entries| {
+                        // A list that lacks something is no better than none.
+                        if filled && !lacking.load(Ordering::Relaxed) { Ok(entries) } else { Err(Unavailable) }
+                    });
                     listed.note(of.id, entries.as_deref().unwrap_or_default());
                     drop(waiting.send(entries));
                 }
@@ -103,8 +108,10 @@ fn serve(mut lists: Box<dyn Lists>, work: &mpsc::Receiver<Work>, lacking: &Atomi
             }
             Work::Complete(waiting) => {
                 lacking.store(false, Ordering::Relaxed);
+                filled = false;
                 _ = waiting.send(lists.set_complete());
             }
+            Work::Filled => filled = true,
         }
     }
 }
@@ -160,5 +167,18 @@ impl Handler<SetComplete> for OfflineBox {
 
     fn handle(&mut self, SetComplete(waiting): SetComplete, _: &mut Self::Context) {
         self.give(Work::Complete(waiting));
+    }
+}
+
+/// What the lists lacked has been pushed.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Filled;
+
+impl Handler<Filled> for OfflineBox {
+    type Result = ();
+
+    fn handle(&mut self, _: Filled, _: &mut Self::Context) {
+        self.give(Work::Filled);
     }
 }

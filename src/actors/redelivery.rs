@@ -13,7 +13,7 @@ use super::{
     chat_server::{WhoIsGone, WhoIsHere},
     mail::{Asked, Do},
     node::Node,
-    offline_box::{AskComplete, Ops, SetComplete},
+    offline_box::{AskComplete, Filled, Ops, SetComplete},
 };
 use crate::{
     domain::{
@@ -105,6 +105,7 @@ async fn fill_lists(node: &Node, in_any_case: bool) -> Result<(), Refusal> {
     for chunk in ops.chunks(1_000) {
         node.offline.do_send(Ops(chunk.to_vec()));
     }
+    node.offline.do_send(Filled);
     Ok(())
 }
 
