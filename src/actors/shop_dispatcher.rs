@@ -29,6 +29,7 @@ use crate::{
         cursor::Which,
         ids::{ConversationId, UserId},
         people::{Agent, Person, Shop, Status},
+        presence::{Noted, Of, Presence, Presences},
         refusal::Refusal,
         waiting_line::WaitingLine,
     },
@@ -60,27 +61,12 @@ pub struct ShopDispatcher {
     /// What those who wait have last been told, and when.
     told_position: HashMap<ConversationId, (usize, Instant)>,
     activity: HashMap<ConversationId, Activity>,
-    /// What was last told of whom; the version tells a timer whether it is still the latest.
-    presence: HashMap<Of, Presence>,
+    presences: Presences,
 }
 
 struct Activity {
     told: Instant,
     pending: Option<Arc<Snapshot>>,
-}
-
-/// Whose presence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Of {
-    User(UserId),
-    Shop,
-}
-
-#[derive(Default)]
-struct Presence {
-    now: (bool, Option<Status>),
-    told: Option<(bool, Option<Status>)>,
-    version: u64,
 }
 
 /// What a dispatcher has to know when it starts.
@@ -112,7 +98,7 @@ impl ShopDispatcher {
             line: WaitingLine::default(),
             told_position: HashMap::new(),
             activity: HashMap::new(),
-            presence: HashMap::new(),
+            presences: Presences::default(),
         }
     }
 
@@ -150,21 +136,15 @@ impl ShopDispatcher {
         for conversation in start.open {
             self.note(&Arc::new(conversation));
         }
-        for agent in self.agents.clone() {
+        for agent in &self.agents {
             let id = agent.person.id;
-            self.learn_presence(Of::User(id), (here.contains(&id), Some(agent.status)), ctx);
+            let now = Presence { online: here.contains(&id), status: Some(agent.status) };
+            let noted = self.presences.learn(Of::User(id), now);
+            watch(noted, self.presence_delay, ctx);
         }
         self.here = here;
-        self.learn_presence(Of::Shop, (self.on_duty(), None), ctx);
-    }
-
-    /// Notes a presence that may be as old as it is new: that somebody is not here is not news.
-    fn learn_presence(&mut self, of: Of, now: (bool, Option<Status>), ctx: &mut Context<Self>) {
-        if now.0 || self.presence.contains_key(&of) {
-            self.set_presence(of, now, ctx);
-        } else {
-            self.presence.insert(of, Presence { now, told: Some(now), version: 1 });
-        }
+        let noted = self.presences.learn(Of::Shop, self.shop_presence());
+        watch(noted, self.presence_delay, ctx);
     }
 
     /// Takes note of how a conversation stands.
@@ -281,73 +261,54 @@ impl ShopDispatcher {
         // Who is not known has been removed since.
         let Some(known) = self.agents.iter_mut().find(|known| known.person.id == id) else { return };
         *known = agent;
-        self.set_presence(Of::User(id), (self.here.contains(&id), Some(status)), ctx);
-        self.update_shop_presence(ctx);
+        let now = Presence { online: self.here.contains(&id), status: Some(status) };
+        self.set_presence(Of::User(id), now, ctx);
+        self.set_presence(Of::Shop, self.shop_presence(), ctx);
     }
 
-    fn update_shop_presence(&mut self, ctx: &mut Context<Self>) {
-        let on_duty = self.on_duty();
-        self.set_presence(Of::Shop, (on_duty, None), ctx);
+    fn shop_presence(&self) -> Presence {
+        Presence { online: self.on_duty(), status: None }
     }
 
-    /// Notes a presence, and tells it when it has been stable for a while.
-    fn set_presence(&mut self, of: Of, now: (bool, Option<Status>), ctx: &mut Context<Self>) {
-        let presence = self.presence.entry(of).or_default();
-        if presence.version > 0 && presence.now == now {
-            return;
-        }
-        presence.now = now;
-        presence.version += 1;
-        let version = presence.version;
-        ctx.run_later(self.presence_delay, move |this, _| this.tell_presence(of, version));
+    /// Notes a presence, and looks at it again when it has been stable for a while.
+    fn set_presence(&mut self, of: Of, now: Presence, ctx: &mut Context<Self>) {
+        let noted = self.presences.note(of, now);
+        watch(noted, self.presence_delay, ctx);
     }
 
-    fn tell_presence(&mut self, of: Of, version: u64) {
-        let Some(presence) = self.presence.get_mut(&of) else { return };
-        if presence.version != version || presence.told == Some(presence.now) {
-            return;
-        }
-        let now = presence.now;
-        presence.told = Some(now);
+    fn tell_presence(&mut self, noted: Noted) {
+        let Some((of, now)) = self.presences.due(noted) else { return };
         let at = super::now();
-        let all = match of {
+        let frame = |whose| event::presence(whose, now.online, now.status, at);
+        let (key, frame, to): (i64, String, Vec<_>) = match of {
             Of::Shop => {
-                let frame = event::presence(Whose::Shop(&self.shop), now.0, None, at);
-                let buyers = self.open.values().map(|conversation| conversation.first_person().clone()).collect();
-                fanout::presence(-1, frame, buyers)
+                let buyers = self.open.values().map(|conversation| conversation.first_person().clone());
+                (-1, frame(Whose::Shop(&self.shop)), buyers.collect())
             }
             Of::User(user) => match self.agents.iter().find(|agent| agent.person.id == user) {
                 Some(agent) => {
-                    let frame = event::presence(Whose::User(&agent.person), now.0, now.1, at);
                     let others = self.agents.iter().map(|agent| agent.person.clone()).filter(|p| p.id != user);
-                    fanout::presence(user.0, frame, others.collect())
+                    (user.0, frame(Whose::User(&agent.person)), others.collect())
                 }
-                None => match self.of_buyer.get(&user).and_then(|id| self.open.get(id)) {
-                    Some(conversation) => {
-                        let frame = event::presence(Whose::User(conversation.first_person()), now.0, None, at);
-                        fanout::presence(user.0, frame, conversation.claimant().cloned().into_iter().collect())
+                None => {
+                    if !now.online {
+                        self.presences.forget(of);
                     }
-                    None => {
-                        if !now.0 {
-                            self.presence.remove(&of);
-                        }
-                        return;
-                    }
-                },
+                    let open = self.of_buyer.get(&user).and_then(|id| self.open.get(id));
+                    let Some(conversation) = open else { return };
+                    let claimant = conversation.claimant().cloned();
+                    (user.0, frame(Whose::User(conversation.first_person())), claimant.into_iter().collect())
+                }
             },
         };
-        self.tell(vec![all]);
-        if !now.0 && !self.agents.iter().any(|agent| Of::User(agent.person.id) == of) && of != Of::Shop {
-            self.presence.remove(&of);
-        }
+        self.tell(vec![fanout::presence(key, frame, to)]);
     }
 
-    /// A new claimant learns whether its buyer is there.
+    /// A new claimant learns whether its buyer is there; what is not stable yet it will be told with the others.
     fn tell_buyers_presence(&mut self, conversation: &Conversation) {
         let (Some(claimant), buyer) = (conversation.claimant(), conversation.first_person()) else { return };
-        let online = self.presence.get(&Of::User(buyer.id)).and_then(|presence| presence.told);
-        if let Some((online, _)) = online {
-            let frame = event::presence(Whose::User(buyer), online, None, super::now());
+        if let Some(told) = self.presences.told(Of::User(buyer.id)) {
+            let frame = event::presence(Whose::User(buyer), told.online, None, super::now());
             self.tell(vec![fanout::presence(buyer.id.0, frame, vec![claimant.clone()])]);
         }
     }
@@ -371,6 +332,13 @@ impl ShopDispatcher {
             self.tell(vec![fanout::typing(conversation, by, side, on, &self.agents)]);
         }
         Ok(())
+    }
+}
+
+/// Looks at a noted presence again after the delay.
+fn watch(noted: Option<Noted>, delay: Duration, ctx: &mut Context<ShopDispatcher>) {
+    if let Some(noted) = noted {
+        ctx.run_later(delay, move |this, _| this.tell_presence(noted));
     }
 }
 
@@ -441,9 +409,9 @@ impl Handler<Seen> for ShopDispatcher {
             } else {
                 self.here.remove(&person.id);
             }
-            self.update_shop_presence(ctx);
+            self.set_presence(Of::Shop, self.shop_presence(), ctx);
         }
-        self.set_presence(Of::User(person.id), (online, status), ctx);
+        self.set_presence(Of::User(person.id), Presence { online, status }, ctx);
     }
 }
 

@@ -13,6 +13,7 @@ pub mod ids;
 pub mod liveness;
 pub mod offline;
 pub mod people;
+pub mod presence;
 pub mod rate;
 pub mod refusal;
 pub mod waiting_line;
