@@ -46,7 +46,6 @@ pub struct Settings {
     pub login_timeout: Duration,
     pub heartbeat: Heartbeat,
     pub trust_shop_claims: bool,
-    pub recall_window: Duration,
 }
 
 /// Where a conversation's commands go.

@@ -110,6 +110,7 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Error> {
     let server = http::server(listener, size, node.clone(), origins, Arc::new(api_settings(&config)), metrics)?;
     let handle = server.handle();
     let serving = actix_web::rt::spawn(server);
+    tracing::info!(node = node_name(&config.node), %address, "serving");
     announce(address, &logins);
 
     wait_for_signal().await?;
@@ -120,6 +121,15 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Error> {
     drop(serving.await);
     tracing::info!("drained");
     Ok(())
+}
+
+/// This node's name: the configured one, or the host's with a random suffix.
+fn node_name(configured: &str) -> String {
+    if !configured.is_empty() {
+        return configured.to_owned();
+    }
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}-{:04x}", if host.trim().is_empty() { "node" } else { host.trim() }, rand::random::<u16>())
 }
 
 fn announce(address: std::net::SocketAddr, logins: &[demo::Login]) {
@@ -204,7 +214,6 @@ fn settings(config: &Config) -> Settings {
         login_timeout: config.login_timeout,
         heartbeat: Heartbeat { interval_ms: ms(config.heartbeat_interval), timeout_ms: ms(config.heartbeat_timeout) },
         trust_shop_claims: config.trust_shop_claims,
-        recall_window: config.recall_window,
     }
 }
 

@@ -89,14 +89,6 @@ impl Given {
         other.0.iter().for_each(|r| self.insert(r.0, r.1));
     }
 
-    /// Forgets all up to `seq`.
-    pub fn forget_to(&mut self, seq: Seq) {
-        self.0.retain_mut(|r| {
-            r.0 = r.0.max(seq + 1);
-            r.0 <= r.1
-        });
-    }
-
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -62,10 +62,6 @@ impl<'a> Fields<'a> {
         self.required(name, self.maybe(name, Value::as_bool)?)
     }
 
-    pub fn maybe_flag(&self, name: &str) -> Result<Option<bool>, Refusal> {
-        self.maybe(name, Value::as_bool)
-    }
-
     pub fn integer(&self, name: &str, min: i64, max: i64) -> Result<i64, Refusal> {
         self.required(name, self.maybe_integer(name, min, max)?)
     }

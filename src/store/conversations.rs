@@ -339,18 +339,6 @@ pub fn claimed_in(db: &mut Db, shop: ShopId, agent: UserId) -> QueryResult<Vec<(
     Ok(rows.into_iter().map(|(id, version)| (ConversationId(id), version)).collect())
 }
 
-/// Conversations with activity since `since` in which somebody is behind.
-pub fn behind_since(db: &mut Db, people: &mut People, since: Timestamp, limit: i64) -> QueryResult<Vec<Conversation>> {
-    let rows: Vec<Row> = t::table
-        .filter(t::updated_at.ge(since.0))
-        .filter(t::first_delivered.lt(t::last_seq).or(t::second_delivered.lt(t::last_seq)))
-        .order(t::updated_at)
-        .limit(limit)
-        .select(Row::as_select())
-        .load(db)?;
-    rows.into_iter().map(|row| row.conversation(db, people)).collect()
-}
-
 /// How a conversation that waits stands for one of its shop's agents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Waits {

@@ -84,14 +84,6 @@ impl Writer {
             }
         }
     }
-
-    /// Moves what is in the log into the database file, as far as readers let it. Called between batches.
-    pub fn checkpoint(&mut self) {
-        use diesel::connection::SimpleConnection;
-        if let Err(error) = self.db.batch_execute("PRAGMA wal_checkpoint(PASSIVE)") {
-            tracing::warn!(%error, "the checkpoint failed");
-        }
-    }
 }
 
 /// Whether an error lies in one entry's data rather than in the database being unable to write at all.

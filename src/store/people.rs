@@ -54,8 +54,4 @@ impl People {
         self.people.clear();
         self.shops.clear();
     }
-
-    pub fn forget_person(&mut self, id: UserId) {
-        self.people.remove(&id);
-    }
 }

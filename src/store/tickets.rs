@@ -8,7 +8,7 @@ use super::{
 };
 use crate::domain::{
     conversation::Conversation,
-    ids::{ConversationId, ShopId, Timestamp, UserId},
+    ids::{ShopId, Timestamp, UserId},
 };
 
 #[derive(Clone, Debug, Queryable, Selectable)]
@@ -70,11 +70,6 @@ pub fn rate(db: &mut Db, conversation: &Conversation, score: i16, comment: Optio
         .set((t::score.eq(score), t::comment.eq(comment)))
         .execute(db)
         .map(drop)
-}
-
-/// All tickets of a conversation, the first one first.
-pub fn of_conversation(db: &mut Db, conversation: ConversationId) -> QueryResult<Vec<Row>> {
-    t::table.filter(t::conversation_id.eq(conversation.0)).order(t::number).select(Row::as_select()).load(db)
 }
 
 /// Which of a shop's tickets.
