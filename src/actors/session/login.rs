@@ -197,7 +197,7 @@ impl Due {
 
 impl Session {
     /// A `login` frame: the first one, or one that extends the session.
-    pub(super) fn login(&mut self, id: Option<Arc<str>>, token: &str, link: &mut Link, ctx: &mut Ctx) {
+    pub(super) fn login(&mut self, id: Option<Arc<str>>, token: &str, ctx: &mut Ctx) {
         let phase = std::mem::replace(&mut self.phase, Phase::Anonymous(None));
         let member = match phase {
             Phase::Member(member) => Some(member),
@@ -206,7 +206,6 @@ impl Session {
         let again = member.as_ref().map(|member| member.person.uid.clone());
         self.phase = Phase::Entering { pending: VecDeque::new(), member };
         let (node, token) = (self.node.clone(), token.to_owned());
-        let _ = link;
         let identified = async move {
             // Whose token it is must be known before anything is changed for that user.
             let claims = node.tokens.verify(&token, crate::actors::now().0 / 1_000);
@@ -231,7 +230,7 @@ impl Session {
     ) {
         let Phase::Entering { member, .. } = &mut self.phase else { return };
         match (identified, member.take()) {
-            (Ok(identity), None) => self.enter(id, identity, link, ctx),
+            (Ok(identity), None) => self.enter(id, identity, ctx),
             (Ok(identity), Some(mut member)) => {
                 (member.person, member.shops) = (identity.person, identity.shops);
                 (member.expires_at, member.expiry_told) = (identity.expires_at, false);
@@ -270,7 +269,7 @@ impl Session {
             (Phase::Entering { pending, .. }, frame) => {
                 pending.push_back(crate::protocol::frame::Incoming { id: incoming.id, frame });
             }
-            (_, Frame::Login { token }) => self.login(incoming.id, &token, link, ctx),
+            (_, Frame::Login { token }) => self.login(incoming.id, &token, ctx),
             (Phase::Anonymous(_), _) => self.refuse(incoming.id.as_deref(), &Refusal::Unauthenticated, link),
             (Phase::Member(_), frame) => {
                 self.command(crate::protocol::frame::Incoming { id: incoming.id, frame }, link, ctx);
@@ -279,7 +278,7 @@ impl Session {
     }
 
     /// Registers the session, so that what comes from now on is held, and then reads what is due.
-    pub(super) fn enter(&mut self, id: Option<Arc<str>>, identity: Identity, _: &mut Link, ctx: &mut Ctx) {
+    pub(super) fn enter(&mut self, id: Option<Arc<str>>, identity: Identity, ctx: &mut Ctx) {
         let now = Instant::now();
         let limits = &self.node.settings.limits;
         let mut window = Window::default();

@@ -205,7 +205,7 @@ impl Session {
             (Phase::Entering { .. }, _) => self.refuse(id.as_deref(), &Refusal::BUSY, link),
             (_, Frame::Login { token }) => {
                 let token = token.clone();
-                self.login(id, &token, link, ctx);
+                self.login(id, &token, ctx);
             }
             (Phase::Anonymous(_), _) => self.refuse(id.as_deref(), &Refusal::Unauthenticated, link),
             (Phase::Member(_), _) => self.command(incoming, link, ctx),
@@ -239,12 +239,12 @@ fn close(link: &mut Link, why: Close) {
 }
 
 impl App for Session {
-    fn started(&mut self, link: &mut Link, ctx: &mut Ctx) {
+    fn started(&mut self, _: &mut Link, ctx: &mut Ctx) {
         metrics::counter!("shopbell_connections_total").increment(1);
         if let Phase::Anonymous(identity) = &mut self.phase
             && let Some(identity) = identity.take()
         {
-            self.enter(None, *identity, link, ctx);
+            self.enter(None, *identity, ctx);
         }
     }
 
