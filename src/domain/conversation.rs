@@ -133,6 +133,8 @@ pub struct Conversation {
     pub state: State,
     /// Counts the changes of claim.
     pub claim_version: i64,
+    /// Counts all changes: of two views of a conversation, the one with the higher revision is the later.
+    pub revision: i64,
     pub last_seq: Seq,
     /// The buyer, or the user with the smaller id.
     pub first: Side,
@@ -161,6 +163,7 @@ impl Conversation {
             parties,
             state,
             claim_version: 0,
+            revision: 0,
             last_seq: 0,
             first: Side::default(),
             second: Side::default(),
@@ -277,6 +280,7 @@ impl Conversation {
             own.read = seq;
         }
         self.side_mut(side.other()).unread += 1;
+        self.revision += 1;
         self.updated_at = now;
         let speaker = match standing {
             Standing::Buyer => Speaker::Buyer,
@@ -319,6 +323,7 @@ impl Conversation {
             (Deed::Transfer(_), _) => Some(Cause::Transferred),
         };
         let Some(cause) = cause else { return Ok(None) };
+        self.revision += 1;
         let mut moved = Moved::default();
         match (cause, deed) {
             (Cause::Released, _) => self.unclaim(State::Waiting, false, now),
@@ -352,6 +357,7 @@ impl Conversation {
     pub fn lose_claimant(&mut self, claim_version: i64, now: Timestamp) -> bool {
         let held = self.claimant().is_some() && self.claim_version == claim_version;
         if held {
+            self.revision += 1;
             self.unclaim(State::Waiting, true, now);
         }
         held
@@ -391,12 +397,15 @@ impl Conversation {
             let after = (*cursor).min(said);
             (after > before).then_some(after)
         };
+        let before = *self.side(side);
         let own = self.side_mut(side);
         let moved =
             Moved { delivered: raise(&mut own.delivered, delivered.max(read)), read: raise(&mut own.read, read) };
         if own.read >= said {
             own.unread = 0;
         }
+        let changed = *own != before;
+        self.revision += i64::from(changed);
         moved
     }
 

@@ -44,6 +44,7 @@ pub struct Row {
     pub ticket: i64,
     pub created_at: i64,
     pub updated_at: i64,
+    pub revision: i64,
 }
 
 const DIRECT: &str = "direct";
@@ -71,6 +72,7 @@ impl Row {
             state: state.to_owned(),
             claimed_by: c.claimant().map(|agent| agent.id.0),
             claim_version: c.claim_version,
+            revision: c.revision,
             last_seq: c.last_seq,
             first_delivered: c.first.delivered,
             first_read: c.first.read,
@@ -108,6 +110,7 @@ impl Row {
             parties,
             state,
             claim_version: self.claim_version,
+            revision: self.revision,
             last_seq: self.last_seq,
             first: Side {
                 delivered: self.first_delivered,

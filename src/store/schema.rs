@@ -60,6 +60,7 @@ diesel::table! {
         ticket -> BigInt,
         created_at -> BigInt,
         updated_at -> BigInt,
+        revision -> BigInt,
     }
 }
 
@@ -164,6 +165,23 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    nodes (id) {
+        id -> BigInt,
+        name -> Text,
+        started_at -> BigInt,
+        renewed_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    agent_sessions (node_id, user_id) {
+        node_id -> BigInt,
+        user_id -> BigInt,
+        gone_at -> Nullable<BigInt>,
+    }
+}
+
 diesel::joinable!(agents -> users (user_id));
 diesel::joinable!(agents -> shops (shop_id));
 diesel::allow_tables_to_appear_in_same_query!(
@@ -178,5 +196,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     timeline,
     offline,
     files,
-    audit
+    audit,
+    nodes,
+    agent_sessions
 );
