@@ -66,6 +66,12 @@ impl Cause {
             Cause::Message => "message",
         }
     }
+
+    pub fn parse(s: &str) -> Option<Cause> {
+        use Cause::{Claimed, Message, Opened, Released, Reopened, Resolved, Transferred};
+        let all = [Opened, Claimed, Released, Transferred, Resolved, Reopened, Message];
+        all.into_iter().find(|cause| cause.as_str() == s)
+    }
 }
 
 /// In which capacity a message was written.

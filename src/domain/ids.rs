@@ -29,6 +29,11 @@ number! {
     ConversationId
 }
 
+number! {
+    /// A process that serves, for as long as it runs: drawn at random at each start, so it is also the node's epoch.
+    NodeId
+}
+
 /// A message's place in its conversation: 1, 2, 3 … without gaps. 0 stands before the first.
 pub type Seq = i64;
 

@@ -17,4 +17,5 @@ pub mod presence;
 pub mod rate;
 pub mod refusal;
 pub mod waiting_line;
+pub mod whereabouts;
 pub mod window;

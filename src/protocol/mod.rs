@@ -4,6 +4,7 @@
 pub mod close;
 pub mod code;
 pub mod content;
+pub mod envelope;
 pub mod event;
 pub mod fields;
 pub mod frame;

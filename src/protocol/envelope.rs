@@ -1,0 +1,579 @@
+//! What nodes tell each other, as JSON. A node passes over what it does not understand, so that old and new ones can run side by side
+//! while they are replaced one after the other.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{
+    command::{self, Outcome},
+    conversation::{self, Cause, Moved, Parties, Speaker, State},
+    cursor::{self, Which},
+    ids::{ConversationId, Seq, ShopId, Timestamp, UserId},
+    people::{self, Role, Status},
+};
+
+/// News from another node.
+#[derive(Clone, Debug)]
+pub enum Envelope {
+    /// A command has been written; `except` is the session that asked for it.
+    Happened {
+        outcome: Outcome,
+        except: Option<u64>,
+    },
+    Typing {
+        conversation: Box<conversation::Conversation>,
+        by: Arc<people::Person>,
+        side: Which,
+        on: bool,
+    },
+    /// The user's first session on that node, or its last one is over; with the shops to which that matters.
+    Seen {
+        user: UserId,
+        online: bool,
+        shops: Vec<ShopId>,
+    },
+    /// The first agent of a shop has a session on that node, or the last one's is over.
+    Works {
+        shop: ShopId,
+        on: bool,
+    },
+    /// The shop's agents have been changed.
+    AgentsChanged {
+        shop: ShopId,
+    },
+    /// A user's tokens issued before that second are refused.
+    Revoked {
+        user: UserId,
+        before: i64,
+    },
+}
+
+/// It is not from a node that this one understands.
+#[derive(Debug, thiserror::Error)]
+#[error("not an envelope: {0}")]
+pub struct Unknown(#[from] serde_json::Error);
+
+impl Envelope {
+    pub fn encode(&self) -> Vec<u8> {
+        // Writing numbers and text into memory does not fail.
+        serde_json::to_vec(&Wire::of(self)).unwrap_or_default()
+    }
+
+    /// # Errors
+    /// [`Unknown`].
+    pub fn decode(bytes: &[u8]) -> Result<Envelope, Unknown> {
+        Ok(serde_json::from_slice::<Wire>(bytes)?.envelope())
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Wire {
+    Happened {
+        #[serde(flatten)]
+        outcome: Happened,
+        except: Option<u64>,
+    },
+    Typing {
+        conversation: Conversation,
+        by: Person,
+        side: i16,
+        on: bool,
+    },
+    Seen {
+        user: i64,
+        online: bool,
+        shops: Vec<i64>,
+    },
+    Works {
+        shop: i64,
+        on: bool,
+    },
+    AgentsChanged {
+        shop: i64,
+    },
+    Revoked {
+        user: i64,
+        before: i64,
+    },
+}
+
+/// Outcomes that concern anybody beside the one who asked.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+enum Happened {
+    Stored {
+        now: Conversation,
+        message: Message,
+        cause: Option<Word<Cause>>,
+    },
+    Moved {
+        now: Conversation,
+        by: Person,
+        side: i16,
+        delivered: Option<Seq>,
+        read: Option<Seq>,
+    },
+    Settled {
+        conversation: i64,
+        by: Person,
+        seq: Seq,
+    },
+    Changed {
+        now: Snapshot,
+        by: Person,
+        before: Option<Person>,
+        cause: Word<Cause>,
+        delivered: Option<Seq>,
+        read: Option<Seq>,
+    },
+    Recalled {
+        now: Snapshot,
+        by: Person,
+        seq: Seq,
+        at: i64,
+    },
+    StatusSet {
+        shop: Shop,
+        agent: Agent,
+    },
+    Nothing,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Person {
+    id: i64,
+    uid: Arc<str>,
+    name: Arc<str>,
+    avatar: Option<Arc<str>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Shop {
+    id: i64,
+    shop: Arc<str>,
+    name: Arc<str>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Agent {
+    person: Person,
+    role: Word<Role>,
+    status: Word<Status>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Message {
+    conversation: i64,
+    seq: Seq,
+    shop: Option<Arc<str>>,
+    from: Person,
+    speaker: Word<Speaker>,
+    side: i16,
+    content: Arc<str>,
+    client_id: Arc<str>,
+    at: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Snapshot {
+    conversation: Conversation,
+    last: Option<Message>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Conversation {
+    id: i64,
+    shop: Option<Shop>,
+    first: Person,
+    second: Option<Person>,
+    state: StateWord,
+    claimant: Option<Person>,
+    claim_version: i64,
+    revision: i64,
+    last_seq: Seq,
+    cursors: [[i64; 4]; 2],
+    waiting_since: Option<i64>,
+    opened_at: i64,
+    opened_seq: Seq,
+    returned: bool,
+    ticket: i64,
+    created_at: i64,
+    updated_at: i64,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum StateWord {
+    Direct,
+    Waiting,
+    Claimed,
+    Resolved,
+}
+
+/// One of a closed set of words, as the store and the contract write it.
+#[derive(Clone, Copy)]
+struct Word<T>(T);
+
+macro_rules! words {
+    ($($type:ty),*) => {$(
+        impl Serialize for Word<$type> {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.0.as_str())
+            }
+        }
+
+        impl<'de> Deserialize<'de> for Word<$type> {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let word = std::borrow::Cow::<str>::deserialize(deserializer)?;
+                <$type>::parse(&word).map(Word).ok_or_else(|| serde::de::Error::custom("an unknown word"))
+            }
+        }
+    )*};
+}
+
+words!(Cause, Role, Status, Speaker);
+
+impl Wire {
+    fn of(envelope: &Envelope) -> Wire {
+        match envelope {
+            Envelope::Happened { outcome, except } => {
+                Wire::Happened { outcome: Happened::of(outcome), except: *except }
+            }
+            Envelope::Typing { conversation, by, side, on } => Wire::Typing {
+                conversation: Conversation::of(conversation),
+                by: Person::of(by),
+                side: side.index(),
+                on: *on,
+            },
+            Envelope::Seen { user, online, shops } => {
+                Wire::Seen { user: user.0, online: *online, shops: shops.iter().map(|shop| shop.0).collect() }
+            }
+            Envelope::Works { shop, on } => Wire::Works { shop: shop.0, on: *on },
+            Envelope::AgentsChanged { shop } => Wire::AgentsChanged { shop: shop.0 },
+            Envelope::Revoked { user, before } => Wire::Revoked { user: user.0, before: *before },
+        }
+    }
+
+    fn envelope(self) -> Envelope {
+        match self {
+            Wire::Happened { outcome, except } => Envelope::Happened { outcome: outcome.outcome(), except },
+            Wire::Typing { conversation, by, side, on } => Envelope::Typing {
+                conversation: Box::new(conversation.conversation()),
+                by: by.person(),
+                side: Which::from_index(side),
+                on,
+            },
+            Wire::Seen { user, online, shops } => {
+                Envelope::Seen { user: UserId(user), online, shops: shops.into_iter().map(ShopId).collect() }
+            }
+            Wire::Works { shop, on } => Envelope::Works { shop: ShopId(shop), on },
+            Wire::AgentsChanged { shop } => Envelope::AgentsChanged { shop: ShopId(shop) },
+            Wire::Revoked { user, before } => Envelope::Revoked { user: UserId(user), before },
+        }
+    }
+}
+
+impl Happened {
+    fn of(outcome: &Outcome) -> Happened {
+        match outcome {
+            Outcome::Stored { now, message, cause } => Happened::Stored {
+                now: Conversation::of(&now.conversation),
+                message: Message::of(message),
+                cause: cause.map(Word),
+            },
+            Outcome::Moved { now, by, side, moved } => Happened::Moved {
+                now: Conversation::of(now),
+                by: Person::of(by),
+                side: side.index(),
+                delivered: moved.delivered,
+                read: moved.read,
+            },
+            Outcome::Settled { conversation, by, seq } => {
+                Happened::Settled { conversation: conversation.0, by: Person::of(by), seq: *seq }
+            }
+            Outcome::Changed { now, by, before, cause, moved } => Happened::Changed {
+                now: Snapshot::of(now),
+                by: Person::of(by),
+                before: before.as_deref().map(Person::of),
+                cause: Word(*cause),
+                delivered: moved.delivered,
+                read: moved.read,
+            },
+            Outcome::Recalled { now, by, seq, at, first_time: true } => {
+                Happened::Recalled { now: Snapshot::of(now), by: Person::of(by), seq: *seq, at: at.0 }
+            }
+            Outcome::StatusSet { shop, agent } => Happened::StatusSet { shop: Shop::of(shop), agent: Agent::of(agent) },
+            Outcome::Duplicate { .. } | Outcome::Unchanged(_) | Outcome::Recalled { .. } | Outcome::Rated => {
+                Happened::Nothing
+            }
+        }
+    }
+
+    fn outcome(self) -> Outcome {
+        match self {
+            Happened::Stored { now, message, cause } => {
+                let message = Arc::new(message.message());
+                let now = command::Snapshot { conversation: now.conversation(), last: Some(message.clone()) };
+                Outcome::Stored { now: Arc::new(now), message, cause: cause.map(|cause| cause.0) }
+            }
+            Happened::Moved { now, by, side, delivered, read } => Outcome::Moved {
+                now: Arc::new(now.conversation()),
+                by: by.person(),
+                side: Which::from_index(side),
+                moved: Moved { delivered, read },
+            },
+            Happened::Settled { conversation, by, seq } => {
+                Outcome::Settled { conversation: ConversationId(conversation), by: by.person(), seq }
+            }
+            Happened::Changed { now, by, before, cause, delivered, read } => Outcome::Changed {
+                now: Arc::new(now.snapshot()),
+                by: by.person(),
+                before: before.map(Person::person),
+                cause: cause.0,
+                moved: Moved { delivered, read },
+            },
+            Happened::Recalled { now, by, seq, at } => Outcome::Recalled {
+                now: Arc::new(now.snapshot()),
+                by: by.person(),
+                seq,
+                at: Timestamp(at),
+                first_time: true,
+            },
+            Happened::StatusSet { shop, agent } => Outcome::StatusSet { shop: shop.shop(), agent: agent.agent() },
+            Happened::Nothing => Outcome::Rated,
+        }
+    }
+}
+
+impl Person {
+    fn of(person: &people::Person) -> Person {
+        let people::Person { id, uid, name, avatar } = person;
+        Person { id: id.0, uid: uid.clone(), name: name.clone(), avatar: avatar.clone() }
+    }
+
+    fn person(self) -> Arc<people::Person> {
+        let Person { id, uid, name, avatar } = self;
+        Arc::new(people::Person { id: UserId(id), uid, name, avatar })
+    }
+}
+
+impl Shop {
+    fn of(shop: &people::Shop) -> Shop {
+        Shop { id: shop.id.0, shop: shop.shop.clone(), name: shop.name.clone() }
+    }
+
+    fn shop(self) -> Arc<people::Shop> {
+        Arc::new(people::Shop { id: ShopId(self.id), shop: self.shop, name: self.name })
+    }
+}
+
+impl Agent {
+    fn of(agent: &people::Agent) -> Agent {
+        Agent { person: Person::of(&agent.person), role: Word(agent.role), status: Word(agent.status) }
+    }
+
+    fn agent(self) -> people::Agent {
+        people::Agent { person: self.person.person(), role: self.role.0, status: self.status.0 }
+    }
+}
+
+impl Message {
+    fn of(message: &command::Message) -> Message {
+        Message {
+            conversation: message.conversation.0,
+            seq: message.seq,
+            shop: message.shop.clone(),
+            from: Person::of(&message.from),
+            speaker: Word(message.speaker),
+            side: message.side.index(),
+            content: message.content.clone(),
+            client_id: message.client_id.clone(),
+            at: message.at.0,
+        }
+    }
+
+    fn message(self) -> command::Message {
+        command::Message {
+            conversation: ConversationId(self.conversation),
+            seq: self.seq,
+            shop: self.shop,
+            from: self.from.person(),
+            speaker: self.speaker.0,
+            side: Which::from_index(self.side),
+            content: self.content,
+            client_id: self.client_id,
+            at: Timestamp(self.at),
+        }
+    }
+}
+
+impl Snapshot {
+    fn of(snapshot: &command::Snapshot) -> Snapshot {
+        Snapshot {
+            conversation: Conversation::of(&snapshot.conversation),
+            last: snapshot.last.as_deref().map(Message::of),
+        }
+    }
+
+    fn snapshot(self) -> command::Snapshot {
+        command::Snapshot {
+            conversation: self.conversation.conversation(),
+            last: self.last.map(|last| Arc::new(last.message())),
+        }
+    }
+}
+
+impl Conversation {
+    fn of(c: &conversation::Conversation) -> Conversation {
+        let (shop, first, second) = match &c.parties {
+            Parties::Support { shop, buyer } => (Some(Shop::of(shop)), buyer, None),
+            Parties::Direct { first, second } => (None, first, Some(Person::of(second))),
+        };
+        let state = match c.state {
+            State::Direct => StateWord::Direct,
+            State::Waiting => StateWord::Waiting,
+            State::Claimed(_) => StateWord::Claimed,
+            State::Resolved => StateWord::Resolved,
+        };
+        let cursors = |side: &cursor::Side| [side.delivered, side.read, side.unread, side.said];
+        Conversation {
+            id: c.id.0,
+            shop,
+            first: Person::of(first),
+            second,
+            state,
+            claimant: c.claimant().map(|agent| Person::of(agent)),
+            claim_version: c.claim_version,
+            revision: c.revision,
+            last_seq: c.last_seq,
+            cursors: [cursors(&c.first), cursors(&c.second)],
+            waiting_since: c.waiting_since.map(|at| at.0),
+            opened_at: c.opened_at.0,
+            opened_seq: c.opened_seq,
+            returned: c.returned,
+            ticket: c.ticket,
+            created_at: c.created_at.0,
+            updated_at: c.updated_at.0,
+        }
+    }
+
+    fn conversation(self) -> conversation::Conversation {
+        let first = self.first.person();
+        let parties = match (self.shop, self.second) {
+            (Some(shop), _) => Parties::Support { shop: shop.shop(), buyer: first },
+            (None, Some(second)) => Parties::Direct { first, second: second.person() },
+            (None, None) => Parties::Direct { second: first.clone(), first },
+        };
+        let state = match (self.state, self.claimant) {
+            (_, Some(agent)) => State::Claimed(agent.person()),
+            (StateWord::Direct, None) => State::Direct,
+            (StateWord::Waiting, None) => State::Waiting,
+            (StateWord::Claimed | StateWord::Resolved, None) => State::Resolved,
+        };
+        let [first, second] =
+            self.cursors.map(|[delivered, read, unread, said]| cursor::Side { delivered, read, unread, said });
+        conversation::Conversation {
+            id: ConversationId(self.id),
+            parties,
+            state,
+            claim_version: self.claim_version,
+            revision: self.revision,
+            last_seq: self.last_seq,
+            first,
+            second,
+            waiting_since: self.waiting_since.map(Timestamp),
+            opened_at: Timestamp(self.opened_at),
+            opened_seq: self.opened_seq,
+            returned: self.returned,
+            ticket: self.ticket,
+            created_at: Timestamp(self.created_at),
+            updated_at: Timestamp(self.updated_at),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn person(id: i64, uid: &str) -> Arc<people::Person> {
+        Arc::new(people::Person {
+            id: UserId(id),
+            uid: uid.into(),
+            name: "小明".into(),
+            avatar: Some("https://a/b".into()),
+        })
+    }
+
+    fn there_and_back(envelope: &Envelope) -> Envelope {
+        Envelope::decode(&envelope.encode()).unwrap()
+    }
+
+    fn outcomes() -> Vec<Outcome> {
+        let (buyer, agent) = (person(1, "ann"), person(2, "bob"));
+        let shop = Arc::new(people::Shop { id: ShopId(3), shop: "acme".into(), name: "Acme \"&\" Söhne".into() });
+        let parties = Parties::Support { shop: shop.clone(), buyer: buyer.clone() };
+        let mut conversation = conversation::Conversation::new(ConversationId(7), parties, Timestamp(5));
+        conversation.send(buyer.id, conversation::Standing::Buyer, Timestamp(6)).unwrap();
+        let message = Arc::new(command::Message {
+            conversation: ConversationId(7),
+            seq: 1,
+            shop: Some("acme".into()),
+            from: buyer.clone(),
+            speaker: Speaker::Buyer,
+            side: Which::First,
+            content: r#"{"kind":"text","text":"在吗 \"\\ \u2028"}"#.into(),
+            client_id: "c-1".into(),
+            at: Timestamp(6),
+        });
+        let last = Some(message.clone());
+        let waiting = Arc::new(command::Snapshot { conversation: conversation.clone(), last: last.clone() });
+        let standing = conversation::Standing::Agent(Role::Agent);
+        conversation.act(&agent, standing, &conversation::Deed::Claim, 1, Timestamp(8)).unwrap();
+        let claimed = Arc::new(command::Snapshot { conversation: conversation.clone(), last });
+        let direct = Parties::Direct { first: buyer.clone(), second: agent.clone() };
+        let direct = conversation::Conversation::new(ConversationId(8), direct, Timestamp(9));
+        let moved = Moved { delivered: Some(1), read: None };
+        let worker = people::Agent { person: agent.clone(), role: Role::Supervisor, status: Status::Away };
+        vec![
+            Outcome::Stored { now: waiting, message, cause: Some(Cause::Opened) },
+            Outcome::Moved { now: Arc::new(direct), by: agent.clone(), side: Which::Second, moved },
+            Outcome::Settled { conversation: ConversationId(7), by: agent.clone(), seq: 1 },
+            Outcome::Changed { now: claimed.clone(), by: agent.clone(), before: None, cause: Cause::Claimed, moved },
+            Outcome::Recalled { now: claimed, by: buyer, seq: 1, at: Timestamp(10), first_time: true },
+            Outcome::StatusSet { shop, agent: worker },
+        ]
+    }
+
+    #[test]
+    fn an_outcome_arrives_as_it_was_sent() {
+        for outcome in outcomes() {
+            let said = format!("{outcome:?}");
+            let arrived = there_and_back(&Envelope::Happened { outcome, except: Some(u64::MAX) });
+            let Envelope::Happened { outcome, except: Some(u64::MAX) } = arrived else { panic!("{arrived:?}") };
+            assert_eq!(format!("{outcome:?}"), said);
+        }
+    }
+
+    #[test]
+    fn so_does_the_rest() {
+        let all = [
+            Envelope::Seen { user: UserId(1), online: true, shops: vec![ShopId(2), ShopId(3)] },
+            Envelope::Works { shop: ShopId(1), on: false },
+            Envelope::AgentsChanged { shop: ShopId(1) },
+            Envelope::Revoked { user: UserId(1), before: 1_700_000_000 },
+        ];
+        for envelope in all {
+            assert_eq!(format!("{:?}", there_and_back(&envelope)), format!("{envelope:?}"));
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_is_an_error() {
+        for bytes in [&b""[..], b"{}", br#"{"type":"from_the_future","x":1}"#, b"\xff"] {
+            assert!(Envelope::decode(bytes).is_err());
+        }
+    }
+}
