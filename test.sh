@@ -10,6 +10,7 @@ step() { printf '\n=== %s (%ss)\n' "$1" "$((SECONDS - started))"; }
 step 'what the tests need'
 packages=()
 command -v redis-server >/dev/null || packages+=(redis-server)
+ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || packages+=(postgresql)
 command -v chromium >/dev/null || packages+=(chromium fonts-noto-cjk)
 command -v node >/dev/null || packages+=(nodejs npm)
 command -v python3 >/dev/null || packages+=(python3)

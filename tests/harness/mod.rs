@@ -1,12 +1,13 @@
 //! A running Shopbell with people in it.
 //!
-//! Tests start the real binary ([`TestNode`]), beside it a real Redis where they want one ([`TestRedis`]), and let
-//! people talk: `b1.say("acme", "hi")`, `a1.claim(conversation)`. Everything goes through the public doors, socket and
+//! Tests start the real binary ([`TestNode`]), beside it a real Redis ([`TestRedis`]) and a real PostgreSQL ([`TestPostgres`])
+//! where they want one, and let people talk: `b1.say("acme", "hi")`, `a1.claim(conversation)`. Everything goes through the public doors, socket and
 //! REST; nothing here knows the server's insides. [`Wire`] is the one rude guest: it writes bytes, not frames.
 
 mod matching;
 mod node;
 mod person;
+mod postgres;
 mod process;
 mod redis;
 mod rest;
@@ -15,8 +16,9 @@ mod token;
 mod wire;
 
 pub use matching::matches;
-pub use node::{NodeBuilder, SECRET, TestNode};
+pub use node::{NodeBuilder, SECRET, TestNode, on_postgres};
 pub use person::{Person, To};
+pub use postgres::TestPostgres;
 pub use process::{Finished, PATIENCE, eventually, signal};
 pub use redis::TestRedis;
 pub use rest::{Answer, Rest};

@@ -1,6 +1,7 @@
 //! One running node: the real binary, its own directory, database and port.
 
 use super::person::Person;
+use super::postgres::TestPostgres;
 use super::process::{Finished, PATIENCE, shopbell, signal};
 use super::redis::TestRedis;
 use super::rest::Rest;
@@ -40,6 +41,11 @@ impl NodeBuilder {
         let name = format!("SHOPBELL__{}", key.to_uppercase().replace('.', "__"));
         self.env.insert(name, value.to_string());
         self
+    }
+
+    /// Uses this database: several nodes may use one, of PostgreSQL.
+    pub fn database(self, url: &str) -> Self {
+        self.set("database.url", url)
     }
 
     /// Adds a flag to `serve`.
@@ -104,13 +110,17 @@ impl NodeBuilder {
 
 impl TestNode {
     /// A builder with the defaults of a test: a fresh directory and database, a free port, a known secret, and limits
-    /// that a fast test does not meet by accident.
+    /// that a fast test does not meet by accident. The database is SQLite's, or with `SHOPBELL_TEST_DATABASE=postgres` one of
+    /// [`TestPostgres::shared`].
     pub fn builder() -> NodeBuilder {
         let dir = Arc::new(tempfile::tempdir().expect("a temporary directory"));
-        let database = format!("sqlite://{}", dir.path().join("shopbell.db").display());
+        let database = match on_postgres() {
+            true => TestPostgres::shared().fresh_database(),
+            false => format!("sqlite://{}", dir.path().join("shopbell.db").display()),
+        };
         NodeBuilder { args: vec!["serve"], env: BTreeMap::new(), dir }
             .set("http.bind", "127.0.0.1:0")
-            .set("database.url", database)
+            .database(&database)
             .set("auth.secret", SECRET)
             .set("limits.requests_per_minute", 10_000)
     }
@@ -255,6 +265,11 @@ impl Drop for TestNode {
             eprintln!("--- the node said:\n{}", self.log());
         }
     }
+}
+
+/// True where the run was asked to store in PostgreSQL (`SHOPBELL_TEST_DATABASE=postgres`) whatever does not say otherwise.
+pub fn on_postgres() -> bool {
+    std::env::var_os("SHOPBELL_TEST_DATABASE").is_some_and(|value| value == "postgres")
 }
 
 fn text(log: &Mutex<String>) -> String {

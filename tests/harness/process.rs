@@ -1,5 +1,6 @@
 //! Processes: the binary under test, signals, and waiting with a bound.
 
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -38,6 +39,12 @@ impl From<Output> for Finished {
 pub fn signal(pid: u32, name: &str) {
     let sent = Command::new("sh").args(["-c", "kill -$1 $2", "sh", name, &pid.to_string()]).status();
     assert!(sent.expect("sh runs").success(), "signal {name} to {pid}");
+}
+
+/// A port of 127.0.0.1 on which nobody listens.
+pub fn free_port() -> u16 {
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    free.expect("a free port").port()
 }
 
 /// The binary under test: `SHOPBELL_BIN`, or where cargo puts it, one directory above the test that runs.

@@ -1,8 +1,8 @@
 //! A real redis-server of the test's own.
 
-use super::process::{PATIENCE, signal};
+use super::process::{PATIENCE, free_port, signal};
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -77,11 +77,6 @@ impl Drop for TestRedis {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-fn free_port() -> u16 {
-    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    free.expect("a free port").port()
 }
 
 fn spawn(port: u16, dir: &TempDir) -> Child {
