@@ -18,7 +18,7 @@ use shopbell::{
         offline::{Bounds, Entry, Lists, Op},
         people::Person,
     },
-    queue::{keys::Keys, lists::RedisLists},
+    queue::{connect, keys::Keys, lists::RedisLists},
     store::{
         Error,
         journal::{Rules, Writer},
@@ -212,6 +212,10 @@ impl Redis {
         redis
     }
 
+    fn place(&self) -> connect::Redis {
+        connect::Redis::parse(&self.url, None).unwrap()
+    }
+
     fn client(&self) -> redis::Client {
         redis::Client::open(self.url.as_str()).unwrap()
     }
@@ -229,7 +233,7 @@ fn lists_in_redis() {
     let redis = Redis::start();
     let keys = Keys::new("test:");
     let (ann, bob) = (person(1, "ann"), person(2, "bob"));
-    let mut lists = RedisLists::new(&redis.url, keys.clone(), BOUNDS).unwrap();
+    let mut lists = RedisLists::new(redis.place(), keys.clone(), BOUNDS);
     suite(&mut lists, &ann, &bob);
     let mut connection = redis.client().get_connection().unwrap();
     let ttl: i64 = redis::cmd("PTTL").arg("test:offline:{ann}").query(&mut connection).unwrap();
@@ -239,7 +243,7 @@ fn lists_in_redis() {
     assert!((1..=60_000).contains(&ttl), "kept through a trim: {ttl}");
     let () = redis::cmd("FLUSHALL").query(&mut connection).unwrap();
     assert_eq!(lists.is_complete(), Ok(false), "Redis has lost its memory, and it shows");
-    let mut brief = RedisLists::new(&redis.url, keys, Bounds { ttl: Duration::from_millis(1), ..BOUNDS }).unwrap();
+    let mut brief = RedisLists::new(redis.place(), keys, Bounds { ttl: Duration::from_millis(1), ..BOUNDS });
     brief.apply(&[push(&ann, 1, 1)]).unwrap();
     std::thread::sleep(Duration::from_millis(10));
     assert_eq!(brief.entries(&ann), Ok(vec![]), "gone after their time");
@@ -249,7 +253,7 @@ fn lists_in_redis() {
 fn a_silent_redis_is_given_up_in_half_a_second_and_found_again() {
     let redis = Redis::start();
     let ann = person(1, "ann");
-    let mut lists = RedisLists::new(&redis.url, Keys::new("test:"), BOUNDS).unwrap();
+    let mut lists = RedisLists::new(redis.place(), Keys::new("test:"), BOUNDS);
     lists.apply(&[push(&ann, 1, 1)]).unwrap();
     let signal = |name: &str| {
         assert!(Command::new("kill").args([name, &redis.child.id().to_string()]).status().unwrap().success());

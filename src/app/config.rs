@@ -2,12 +2,21 @@
 //!
 //! Every key is read here once, by a reader that says what it allows; a key that nobody reads is unknown.
 
-use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use config::{Config as Source, Environment, File, FileFormat, Value, ValueKind};
 use secrecy::SecretString;
 
-use crate::store::pool::Location;
+use crate::{
+    queue::connect::{self, Redis},
+    store::pool::Location,
+};
 
 /// The documented defaults, compiled in.
 const DEFAULTS: &str = include_str!("../../config/default.toml");
@@ -25,7 +34,7 @@ pub struct Config {
     pub max_connections: usize,
     pub database_url: String,
     pub readers: u32,
-    pub redis_url: Option<String>,
+    pub redis: Option<Redis>,
     pub redis_prefix: String,
     pub secret: Option<SecretString>,
     pub trust_shop_claims: bool,
@@ -46,6 +55,7 @@ pub struct Config {
     pub offline_ttl: Duration,
     pub files_dir: Option<PathBuf>,
     pub node: String,
+    pub stream_events: usize,
     pub log_level: String,
     pub log_json: bool,
 }
@@ -117,6 +127,22 @@ impl Given {
     /// Text, or nothing where it is empty.
     fn maybe(&mut self, key: &'static str) -> Result<Option<String>, Wrong> {
         Ok(Some(self.text(key)?).filter(|s| !s.is_empty()))
+    }
+
+    /// A wrong URL is named without its password.
+    fn redis(&mut self) -> Result<Option<Redis>, Wrong> {
+        let (url, ca_file) = (self.maybe("redis.url")?, self.maybe("redis.ca_file")?);
+        let parse = |url: String| Redis::parse(&url, ca_file.as_deref().map(Path::new));
+        url.map(parse).transpose().map_err(|wrong| match wrong {
+            connect::Wrong::Url(value) => {
+                Wrong::Value { key: "redis.url".to_owned(), value, allowed: "empty, or redis://HOST:PORT/DB" }
+            }
+            connect::Wrong::CaFile(path) => Wrong::Value {
+                key: "redis.ca_file".to_owned(),
+                value: path.display().to_string(),
+                allowed: "empty, or a file of certificates (PEM)",
+            },
+        })
     }
 
     fn list(
@@ -242,10 +268,7 @@ impl Config {
             database_url: given
                 .read("database.url", "sqlite://PATH", |s| Location::parse(s).is_ok().then(|| s.to_owned()))?,
             readers: given.number("database.readers", "1 to 1000", 1, 1_000)?,
-            redis_url: given.read("redis.url", "empty, or redis://HOST:PORT/DB", |s| {
-                let fits = s.is_empty() || redis::Client::open(s).is_ok();
-                fits.then(|| Some(s.to_owned()).filter(|s| !s.is_empty()))
-            })?,
+            redis: given.redis()?,
             redis_prefix: given.read("redis.prefix", "text without spaces or braces", |s| {
                 (!s.contains(['{', '}', ' '])).then(|| s.to_owned())
             })?,
@@ -278,6 +301,7 @@ impl Config {
             offline_ttl: given.duration("offline.ttl")?,
             files_dir: given.maybe("files.url")?.map(PathBuf::from),
             node: given.text("cluster.node")?,
+            stream_events: given.number("cluster.stream_events", "100 to 10000000", 100, 10_000_000)?,
             log_level: given.read("log.level", "error, warn, info, debug, trace, or filters of these", |s| {
                 is_log_filter(s).then(|| s.to_owned())
             })?,

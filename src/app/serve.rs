@@ -65,8 +65,6 @@ pub enum Error {
     Bind(String, std::io::Error),
     #[error("{0}")]
     Io(#[from] std::io::Error),
-    #[error("redis.url: {0}")]
-    Redis(#[from] redis::RedisError),
     #[error("metrics: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
     #[error("the node stopped while it was starting")]
@@ -159,8 +157,8 @@ async fn start_actors(
     journal::checkpoint_beside(location.writer()?, CHECKPOINT)?;
     let journal = Journal::start_in_arbiter(hub, move |_| Journal::new(Writer::new(db, rules)));
     let bounds = Bounds { max_messages: config.offline_max_messages, ttl: config.offline_ttl };
-    let lists: Box<dyn Lists> = match &config.redis_url {
-        Some(url) => Box::new(RedisLists::new(url, Keys::new(&config.redis_prefix), bounds)?),
+    let lists: Box<dyn Lists> = match &config.redis {
+        Some(redis) => Box::new(RedisLists::new(redis.clone(), Keys::new(&config.redis_prefix), bounds)),
         None => {
             let (journal, readers) = (journal.clone(), readers.clone());
             Box::new(TableLists { journal, readers, bounds, complete: false, pushed: HashMap::new() })

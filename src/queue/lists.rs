@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use redis::{Client, Connection, ErrorKind, Pipeline, RedisError, Script};
+use redis::{Connection, ErrorKind, Pipeline, RedisError, Script};
 
-use super::keys::Keys;
+use super::{connect::Redis, keys::Keys};
 use crate::domain::{
     ids::ConversationId,
     offline::{Bounds, Entry, Lists, Op, Unavailable},
@@ -38,7 +38,7 @@ return removed
 ";
 
 pub struct RedisLists {
-    client: Client,
+    redis: Redis,
     connection: Option<Connection>,
     keys: Keys,
     bounds: Bounds,
@@ -46,11 +46,9 @@ pub struct RedisLists {
 }
 
 impl RedisLists {
-    /// # Errors
-    /// The URL's, if it is none of Redis. Nothing is connected yet.
-    pub fn new(url: &str, keys: Keys, bounds: Bounds) -> Result<RedisLists, RedisError> {
-        let client = Client::open(url)?;
-        Ok(RedisLists { client, connection: None, keys, bounds, trim: Script::new(TRIM) })
+    /// Nothing is connected yet.
+    pub fn new(redis: Redis, keys: Keys, bounds: Bounds) -> RedisLists {
+        RedisLists { redis, connection: None, keys, bounds, trim: Script::new(TRIM) }
     }
 
     /// Runs `work` on the connection, which is made anew where it has been lost.
@@ -71,7 +69,7 @@ impl RedisLists {
     }
 
     fn connect(&mut self) -> Result<(), RedisError> {
-        let mut connection = self.client.get_connection_with_timeout(PATIENCE)?;
+        let mut connection = self.redis.client().get_connection_with_timeout(PATIENCE)?;
         connection.set_read_timeout(Some(PATIENCE))?;
         connection.set_write_timeout(Some(PATIENCE))?;
         self.trim.prepare_invoke().load(&mut connection)?;

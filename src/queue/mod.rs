@@ -1,4 +1,6 @@
 //! What lies in Redis. It carries bytes and numbers, and decides nothing.
 
+pub mod connect;
 pub mod keys;
+pub mod link;
 pub mod lists;
