@@ -22,7 +22,8 @@ use shopbell::{
     store::{
         Error,
         journal::{Rules, Writer},
-        pool::{Location, migrate},
+        location::Location,
+        migrate::migrate,
         users,
     },
 };
@@ -99,10 +100,10 @@ fn a_commit_is_synced_and_readers_cannot_write() {
 #[test]
 fn two_servers_do_not_share_a_database() {
     let directory = tempfile::tempdir().unwrap();
-    let held = location(directory.path()).lock().unwrap();
-    assert!(matches!(location(directory.path()).lock(), Err(Error::InUse(_))));
+    let held = location(directory.path()).lock(false).unwrap();
+    assert!(matches!(location(directory.path()).lock(false), Err(Error::InUse(_))));
     drop(held);
-    assert!(location(directory.path()).lock().is_ok());
+    assert!(location(directory.path()).lock(false).is_ok());
 }
 
 // Offline lists.

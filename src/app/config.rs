@@ -15,7 +15,7 @@ use secrecy::SecretString;
 
 use crate::{
     queue::connect::{self, Redis},
-    store::pool::Location,
+    store::{self, location::Location, postgres},
 };
 
 /// The documented defaults, compiled in.
@@ -35,6 +35,7 @@ pub struct Config {
     pub database_url: String,
     pub readers: u32,
     pub redis: Option<Redis>,
+    pub allow_weak_durability: bool,
     pub redis_prefix: String,
     pub secret: Option<SecretString>,
     pub trust_shop_claims: bool,
@@ -74,15 +75,26 @@ impl fmt::Display for Wrong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Wrong::Value { key, value, allowed } => {
-                write!(f, "configuration: {key} = {value:?} is not allowed; allowed is {allowed}")
+                write!(f, "configuration: {key} = {:?} is not allowed; allowed is {allowed}", public(key, value))
             }
             Wrong::Key { key, value, known } => write!(
                 f,
-                "configuration: there is no key {key} (its value here is {value:?}); allowed are {}",
+                "configuration: there is no key {key} (its value here is {:?}); allowed are {}",
+                public(key, value),
                 known.join(", ")
             ),
             Wrong::Source(cause) => write!(f, "configuration: {cause}"),
         }
+    }
+}
+
+/// A value as it may be shown: URLs without user and password, and no secrets.
+fn public(key: &str, value: &str) -> String {
+    match value {
+        "" => String::new(),
+        _ if key.starts_with("auth.s") => "…".to_owned(),
+        url if url.contains('@') => postgres::shown(url),
+        plain => plain.to_owned(),
     }
 }
 
@@ -265,10 +277,14 @@ impl Config {
             )?,
             workers: given.number("http.workers", "0 to 1024", 0, 1_024)?,
             max_connections: given.number("http.max_connections", "1 to 10000000", 1, 10_000_000)?,
-            database_url: given
-                .read("database.url", "sqlite://PATH", |s| Location::parse(s).is_ok().then(|| s.to_owned()))?,
+            database_url: given.read(
+                "database.url",
+                "sqlite://PATH, or postgres://USER:PASSWORD@HOST/DATABASE",
+                |s| Location::parse(s).is_ok().then(|| s.to_owned()),
+            )?,
             readers: given.number("database.readers", "1 to 1000", 1, 1_000)?,
             redis: given.redis()?,
+            allow_weak_durability: given.flag("database.allow_weak_durability")?,
             redis_prefix: given.read("redis.prefix", "text without spaces or braces", |s| {
                 (!s.contains(['{', '}', ' '])).then(|| s.to_owned())
             })?,
@@ -316,7 +332,25 @@ impl Config {
             let allowed = "more than heartbeat.interval_ms";
             return Err(Wrong::Value { key: "heartbeat.timeout_ms".into(), value, allowed });
         }
+        if config.secret.is_none() && config.database_url.starts_with("postgres") {
+            let allowed = "a secret of the operator's with PostgreSQL: it must be the same for all nodes";
+            return Err(Wrong::Value { key: "auth.secret".into(), value: String::new(), allowed });
+        }
         Ok(config)
+    }
+
+    /// Where the database is.
+    ///
+    /// # Errors
+    /// [`store::Error::Url`].
+    pub fn location(&self) -> Result<Location, store::Error> {
+        Ok(Location::parse(&self.database_url)?.allow_weak_durability(self.allow_weak_durability))
+    }
+
+    /// Where the server keeps files of its own: beside an SQLite database, else in the working directory.
+    pub fn directory(&self) -> PathBuf {
+        let location = self.location().ok();
+        location.as_ref().and_then(Location::directory).map_or_else(|| PathBuf::from("."), PathBuf::from)
     }
 }
 
@@ -357,6 +391,10 @@ mod tests {
         let wrong = with("http.bnid", "x").unwrap_err().to_string();
         assert!(["http.bnid", "\"x\"", "http.bind"].iter().all(|part| wrong.contains(part)), "{wrong}");
         assert!(with("database.url", "mysql://x").is_err());
+        let wrong = with("database.url", "mysql://ann:hidden@x/y").unwrap_err().to_string();
+        assert!(!wrong.contains("hidden"), "{wrong}");
+        let wrong = with("database.url", "postgres://ann:hidden@x/y").unwrap_err().to_string();
+        assert!(wrong.contains("auth.secret") && !wrong.contains("hidden"), "{wrong}");
         assert!(with("heartbeat.timeout_ms", "5000").is_err());
         assert_eq!(with("chat.claim_grace", "90s").unwrap().claim_grace, Duration::from_secs(90));
         assert_eq!(with("http.allowed_origins", "https://a.b, http://c:1").unwrap().allowed_origins.len(), 2);

@@ -4,11 +4,7 @@ use super::config::Config;
 use crate::{
     auth::password,
     domain::ids::is_name,
-    store::{
-        self,
-        pool::{self, Location},
-        users,
-    },
+    store::{self, migrate, users},
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +22,7 @@ pub enum Error {
 /// # Errors
 /// The store's.
 pub fn migrate(config: &Config) -> Result<usize, Error> {
-    Ok(pool::migrate(&mut Location::parse(&config.database_url)?.writer()?)?)
+    Ok(migrate::migrate(&mut config.location()?.writer()?)?)
 }
 
 /// Makes a user an operator.
@@ -41,9 +37,9 @@ pub fn add(config: &Config, uid: &str, name: Option<&str>, password: Option<&str
         return Err(Error::Password);
     }
     let hash = password.map(password::hash).transpose().map_err(|_| Error::Password)?;
-    let mut db = Location::parse(&config.database_url)?.writer()?;
-    pool::migrate(&mut db)?;
-    db.immediate_transaction(|db| {
+    let mut db = config.location()?.writer()?;
+    migrate::migrate(&mut db)?;
+    db.write(|db| {
         let user = users::refresh(db, uid, name, None, crate::actors::now())?.person();
         users::set_operator(db, user.id)?;
         match &hash {

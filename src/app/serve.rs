@@ -45,7 +45,8 @@ use crate::{
     socket::{self, Codes},
     store::{
         journal::{Rules, Writer},
-        pool::{self, Location},
+        location::Location,
+        migrate::migrate,
     },
 };
 
@@ -76,10 +77,11 @@ pub enum Error {
 /// # Errors
 /// What kept it from starting.
 pub async fn run(config: Config, with_demo: bool) -> Result<(), Error> {
-    let location = Location::parse(&config.database_url)?;
-    let _lock = location.lock()?;
+    let location = config.location()?;
+    // Nodes know of each other through Redis: without it there is one.
+    let _lock = location.lock(config.redis.is_some())?;
     let mut db = location.writer()?;
-    let migrated = pool::migrate(&mut db)?;
+    let migrated = migrate(&mut db)?;
     if migrated > 0 {
         tracing::info!(migrations = migrated, "the database has been brought up to date");
     }
@@ -154,7 +156,9 @@ async fn start_actors(
 ) -> Result<Arc<Node>, Error> {
     let readers = location.readers(config.readers)?;
     let rules = Rules { recall_window_ms: i64::try_from(config.recall_window.as_millis()).unwrap_or(i64::MAX) };
-    journal::checkpoint_beside(location.writer()?, CHECKPOINT)?;
+    if !location.is_postgres() {
+        journal::checkpoint_beside(location.writer()?, CHECKPOINT)?;
+    }
     let journal = Journal::start_in_arbiter(hub, move |_| Journal::new(Writer::new(db, rules)));
     let bounds = Bounds { max_messages: config.offline_max_messages, ttl: config.offline_ttl };
     let lists: Box<dyn Lists> = match &config.redis {
@@ -179,7 +183,7 @@ async fn start_actors(
             }
             secret.clone()
         }
-        None => secret::load_or_make(location.directory())?,
+        None => secret::load_or_make(&config.directory())?,
     };
     let node = Arc::new(Node {
         journal,

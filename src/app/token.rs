@@ -6,7 +6,7 @@ use super::{config::Config, secret};
 use crate::{
     auth::token::{Invalid, Tokens},
     domain::ids::is_name,
-    store::{self, pool::Location},
+    store,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +29,7 @@ pub fn mint(config: &Config, uid: &str, name: Option<&str>, ttl: Duration) -> Re
     }
     let secret = match &config.secret {
         Some(secret) => secret.clone(),
-        None => secret::load_or_make(Location::parse(&config.database_url)?.directory())?,
+        None => secret::load_or_make(&config.directory())?,
     };
     let now = crate::actors::now().0 / 1_000;
     Ok(Tokens::new(&secret).mint(uid, name, now, i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX))?)

@@ -6,6 +6,7 @@ use diesel::prelude::*;
 
 use super::{
     Db,
+    backend::Both,
     schema::{agents, shops as shop_rows, users as user_rows},
     shops, users,
 };
@@ -111,7 +112,7 @@ pub fn insert(
         agents::max_chats.eq(max_chats),
         agents::created_at.eq(now.0),
     );
-    Ok(diesel::insert_into(agents::table).values(values).on_conflict_do_nothing().execute(db)? == 1)
+    Ok(Both(diesel::insert_into(agents::table).values(values).on_conflict_do_nothing()).execute(db)? == 1)
 }
 
 pub fn set_role(db: &mut Db, shop: ShopId, user: UserId, role: Role) -> QueryResult<()> {

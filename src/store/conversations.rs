@@ -2,10 +2,16 @@
 
 use std::sync::Arc;
 
-use diesel::{dsl::exists, prelude::*, sqlite::Sqlite};
+use diesel::{
+    dsl::{exists, sql},
+    prelude::*,
+    sql_types::BigInt,
+};
 
 use super::{
-    Db, messages,
+    Db,
+    backend::{MultiBackend, lower},
+    messages,
     people::People,
     schema::{agents, conversations as t, users},
     waiting_acks,
@@ -135,6 +141,15 @@ impl Row {
     }
 }
 
+/// The conversation as it is, and as it stays until the transaction ends: for the one that writes.
+pub fn take(db: &mut Db, people: &mut People, id: ConversationId) -> QueryResult<Option<Conversation>> {
+    let row = match db {
+        Db::Postgres(db) => t::table.find(id.0).select(Row::as_select()).for_update().first(db).optional()?,
+        Db::Sqlite(db) => t::table.find(id.0).select(Row::as_select()).first(db).optional()?,
+    };
+    row.map(|row: Row| row.conversation(db, people)).transpose()
+}
+
 pub fn load(db: &mut Db, people: &mut People, id: ConversationId) -> QueryResult<Option<Conversation>> {
     let row = t::table.find(id.0).select(Row::as_select()).first(db).optional()?;
     row.map(|row| row.conversation(db, people)).transpose()
@@ -168,10 +183,13 @@ pub fn find_between(db: &mut Db, parties: &Parties) -> QueryResult<Option<Conver
     Ok(id.map(ConversationId))
 }
 
-/// The number that the next conversation gets.
+/// The number that the next conversation gets. On PostgreSQL it is taken, whether it comes to be used or not.
 pub fn next_id(db: &mut Db) -> QueryResult<ConversationId> {
-    let last: Option<i64> = t::table.select(diesel::dsl::max(t::id)).first(db)?;
-    Ok(ConversationId(last.unwrap_or(0) + 1))
+    let id = match db {
+        Db::Postgres(db) => diesel::select(sql::<BigInt>("nextval('conversations_id')")).get_result(db)?,
+        Db::Sqlite(db) => t::table.select(diesel::dsl::max(t::id)).first::<Option<i64>>(db)?.unwrap_or(0) + 1,
+    };
+    Ok(ConversationId(id))
 }
 
 pub fn insert(db: &mut Db, conversation: &Conversation) -> QueryResult<()> {
@@ -254,7 +272,7 @@ pub fn page(
     after: Option<Cursor>,
     limit: usize,
 ) -> QueryResult<(Vec<Snapshot>, Option<Cursor>)> {
-    let mut query = t::table.select(Row::as_select()).into_boxed::<Sqlite>();
+    let mut query = t::table.select(Row::as_select()).into_boxed::<MultiBackend>();
     query = match scope {
         Scope::Own => query.filter(t::first_user.eq(user.0).or(t::second_user.eq(user.0)).or(t::claimed_by.eq(user.0))),
         Scope::Shop(shop) => query.filter(t::shop_id.eq(shop.0)),
@@ -275,10 +293,11 @@ pub fn page(
         query = query.filter(t::updated_at.lt(to.0));
     }
     if let Some(q) = &filter.q {
+        let q = q.to_ascii_lowercase();
         let like = format!("%{}%", q.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"));
         let id = users::id.nullable();
         let party = id.eq(t::first_user.nullable()).or(id.eq(t::second_user)).or(id.eq(t::claimed_by));
-        let named = users::name.like(like.clone()).escape('\\').or(users::uid.like(like).escape('\\'));
+        let named = lower(users::name).like(like.clone()).escape('\\').or(lower(users::uid).like(like).escape('\\'));
         query = query.filter(exists(users::table.filter(party.and(named).and(users::id.ne(user.0)))));
     }
     if let Some((at, id)) = after {
@@ -360,7 +379,7 @@ pub fn waiting_for(db: &mut Db, agent: UserId, among: Option<&[ConversationId]>)
         .inner_join(agents::table.on(mine))
         .filter(t::state.eq(WAITING).and(t::first_user.ne(agent.0)))
         .select((t::id, t::second_delivered, t::last_seq))
-        .into_boxed::<Sqlite>();
+        .into_boxed::<MultiBackend>();
     query = match among {
         Some(ids) => query.filter(t::id.eq_any(ids.iter().map(|id| id.0).collect::<Vec<_>>())),
         None => query.filter(agents::status.eq(Status::Online.as_str())),

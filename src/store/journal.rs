@@ -62,8 +62,8 @@ impl Writer {
     /// answered with an outcome is on disk.
     pub fn commit(&mut self, batch: &mut [Entry]) -> Vec<Answer> {
         let Writer { db, people, rules } = self;
-        let written = db.immediate_transaction(|db| {
-            let mut tx = Tx { db, people, rules: *rules, open: HashMap::new(), roles: HashMap::new(), next_id: None };
+        let written = db.write(|db| {
+            let mut tx = Tx { db, people, rules: *rules, open: HashMap::new(), roles: HashMap::new() };
             let answers = batch.iter_mut().map(|entry| tx.entry(entry)).collect::<QueryResult<Vec<_>>>()?;
             tx.write_back()?;
             Ok(answers)
@@ -130,7 +130,6 @@ struct Tx<'a> {
     rules: Rules,
     open: HashMap<ConversationId, Open>,
     roles: HashMap<(ShopId, UserId), Option<Role>>,
-    next_id: Option<ConversationId>,
 }
 
 impl Tx<'_> {
@@ -146,7 +145,6 @@ impl Tx<'_> {
                 if !apart {
                     self.write_back()?;
                     self.roles.clear();
-                    self.next_id = None;
                 }
                 let ran = self.db.transaction(|db| job.run(db));
                 if !apart {
@@ -279,11 +277,7 @@ impl Tx<'_> {
         {
             return Err(Refusal::Forbidden.into());
         }
-        let id = match self.next_id {
-            Some(id) => id,
-            None => conversations::next_id(self.db)?,
-        };
-        self.next_id = Some(ConversationId(id.0 + 1));
+        let id = conversations::next_id(self.db)?;
         let conversation = Conversation::new(id, parties, now);
         conversations::insert(self.db, &conversation)?;
         self.open.insert(id, Open::of(conversation));
@@ -512,7 +506,7 @@ impl Tx<'_> {
 
     fn load(&mut self, id: ConversationId) -> QueryResult<Option<&mut Open>> {
         if !self.open.contains_key(&id) {
-            let Some(conversation) = conversations::load(self.db, self.people, id)? else { return Ok(None) };
+            let Some(conversation) = conversations::take(self.db, self.people, id)? else { return Ok(None) };
             self.open.insert(id, Open::of(conversation));
         }
         Ok(self.open.get_mut(&id))

@@ -1,16 +1,21 @@
-//! The one place of truth: SQLite through diesel, one file per table with its rows and queries.
+//! The one place of truth: SQLite or PostgreSQL through diesel, one file per table with its rows and queries.
 //!
-//! Reads go through a pool, on threads that may block. All writes go through [`journal::Writer`], on one thread.
+//! Reads go through a pool, on threads that may block. All writes go through [`journal::Writer`].
 
 pub mod agents;
 pub mod audit;
+pub mod backend;
 pub mod conversations;
 pub mod files;
 pub mod journal;
+pub mod location;
+pub mod lock;
 pub mod messages;
+pub mod migrate;
 pub mod offline;
 pub mod people;
 pub mod pool;
+pub mod postgres;
 pub mod receipts;
 pub mod schema;
 pub mod shops;
@@ -19,18 +24,28 @@ pub mod timeline;
 pub mod users;
 pub mod waiting_acks;
 
-/// The connection that queries run on.
-pub type Db = diesel::SqliteConnection;
+pub use backend::Db;
 
 /// Why the store could not do something. Clients are told `unavailable`; the log has the cause.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("cannot open {url}: {cause}")]
     Open { url: String, cause: String },
-    #[error("database.url must be sqlite://PATH, not {0}")]
+    #[error(
+        "database.url must be sqlite://PATH or postgres://USER:PASSWORD@HOST/DATABASE, signs in USER and PASSWORD encoded, not {0}"
+    )]
     Url(String),
+    #[error(
+        "{url} has {setting} = {value}: messages could be lost that were said to be stored; \
+         set it right, or database.allow_weak_durability"
+    )]
+    Weak { url: String, setting: &'static str, value: String },
     #[error("the database's schema is newer than this program: it has migration {0}")]
     Newer(String),
+    #[error("the database is not Shopbell's: it has the tables {0}")]
+    Foreign(String),
+    #[error("the database is damaged: its migrations have been run, and the table {0} is missing")]
+    Damaged(String),
     #[error("cannot migrate: {0}")]
     Migrate(String),
     #[error("no connection: {0}")]

@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::{Db, schema::offline as t};
+use super::{Db, backend::Both, schema::offline as t};
 use crate::domain::{
     ids::{ConversationId, Timestamp, UserId},
     offline::{Bounds, Entry, Op},
@@ -19,7 +19,7 @@ pub fn apply(db: &mut Db, ops: &[Op], now: Timestamp) -> QueryResult<()> {
                     t::seq.eq(entry.seq),
                     t::at.eq(now.0),
                 );
-                diesel::insert_into(t::table).values(values).on_conflict_do_nothing().execute(db)?;
+                Both(diesel::insert_into(t::table).values(values).on_conflict_do_nothing()).execute(db)?;
             }
             Op::Trim { of, entry } => {
                 let settled =

@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::{Db, schema::receipts as t};
+use super::{Db, backend::Both, schema::receipts as t};
 use crate::domain::{
     conversation::Moved,
     cursor::Which,
@@ -23,7 +23,7 @@ pub fn insert(db: &mut Db, conversation: ConversationId, side: Which, moved: Mov
             t::seq.eq(seq),
             t::at.eq(at.0),
         );
-        diesel::insert_into(t::table).values(values).on_conflict_do_nothing().execute(db)?;
+        Both(diesel::insert_into(t::table).values(values).on_conflict_do_nothing()).execute(db)?;
     }
     Ok(())
 }

@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use diesel::prelude::*;
 
-use super::{Db, schema::shops};
+use super::{
+    Db,
+    backend::{Both, columns},
+    schema::shops,
+};
 use crate::domain::{
     ids::{ShopId, Timestamp},
     people::Shop,
@@ -43,12 +47,8 @@ pub fn page(db: &mut Db, after: i64, limit: i64) -> QueryResult<Vec<Row>> {
 /// The new shop, or `None` where the name is taken.
 pub fn insert(db: &mut Db, shop: &str, name: &str, origins: &str, now: Timestamp) -> QueryResult<Option<Row>> {
     let values = (shops::shop.eq(shop), shops::name.eq(name), shops::origins.eq(origins), shops::created_at.eq(now.0));
-    diesel::insert_into(shops::table)
-        .values(values)
-        .on_conflict_do_nothing()
-        .returning(Row::as_returning())
-        .get_result(db)
-        .optional()
+    let insert = diesel::insert_into(shops::table).values(values).on_conflict_do_nothing();
+    Both(insert.returning(columns::<Row>())).get_result(db).optional()
 }
 
 pub fn update(db: &mut Db, id: ShopId, name: Option<&str>, origins: Option<&str>) -> QueryResult<()> {

@@ -1,9 +1,10 @@
 //! `tickets`: rounds of service, from a buyer's first message to `resolve`.
 
-use diesel::{prelude::*, sqlite::Sqlite};
+use diesel::prelude::*;
 
 use super::{
     Db,
+    backend::MultiBackend,
     schema::{conversations, tickets as t},
 };
 use crate::domain::{
@@ -97,7 +98,7 @@ pub fn page(
         .order((t::opened_at.desc(), t::conversation_id.desc(), t::number.desc()))
         .limit(limit)
         .select((Row::as_select(), conversations::first_user))
-        .into_boxed::<Sqlite>();
+        .into_boxed::<MultiBackend>();
     if let Some(buyer) = sought.buyer {
         query = query.filter(conversations::first_user.eq(buyer.0));
     }

@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use diesel::prelude::*;
 
-use super::{Db, schema::users};
+use super::{
+    Db,
+    backend::{Both, columns},
+    schema::users,
+};
 use crate::domain::{
     ids::{Timestamp, UserId},
     people::Person,
@@ -67,7 +71,12 @@ pub fn refresh(db: &mut Db, uid: &str, name: Option<&str>, avatar: Option<&str>,
         users::avatar.eq(avatar),
         users::created_at.eq(now.0),
     );
-    diesel::insert_into(users::table).values(values).returning(User::as_returning()).get_result(db)
+    let insert = diesel::insert_into(users::table).values(values).on_conflict_do_nothing();
+    match Both(insert.returning(columns::<User>())).get_result(db).optional()? {
+        Some(user) => Ok(user),
+        // Another node has made the same user at this moment.
+        None => by_uid(db, uid)?.ok_or(diesel::result::Error::NotFound),
+    }
 }
 
 pub fn set_password(db: &mut Db, id: UserId, hash: &str) -> QueryResult<()> {

@@ -6,6 +6,7 @@ use diesel::prelude::*;
 
 use super::{
     Db,
+    backend::Both,
     people::People,
     schema::{agents, conversations, messages, waiting_acks as t},
 };
@@ -24,13 +25,8 @@ pub fn get(db: &mut Db, conversation: ConversationId, user: UserId) -> QueryResu
 
 pub fn set(db: &mut Db, conversation: ConversationId, user: UserId, seq: Seq) -> QueryResult<()> {
     let values = (t::conversation_id.eq(conversation.0), t::user_id.eq(user.0), t::seq.eq(seq));
-    diesel::insert_into(t::table)
-        .values(values)
-        .on_conflict((t::conversation_id, t::user_id))
-        .do_update()
-        .set(t::seq.eq(seq))
-        .execute(db)
-        .map(drop)
+    let insert = diesel::insert_into(t::table).values(values).on_conflict((t::conversation_id, t::user_id));
+    Both(insert.do_update().set(t::seq.eq(seq))).execute(db).map(drop)
 }
 
 /// Somebody has claimed the conversation: its cursors say the rest.

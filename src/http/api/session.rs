@@ -233,7 +233,7 @@ pub async fn me(me: Identity) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::pool::{Location, migrate};
+    use crate::store::{location::Location, migrate::migrate};
 
     #[test]
     fn what_is_refused_once_stays_refused_however_fast_logins_follow() {

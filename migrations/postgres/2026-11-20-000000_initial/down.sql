@@ -1,0 +1,13 @@
+DROP TABLE audit;
+DROP TABLE files;
+DROP TABLE offline;
+DROP TABLE timeline;
+DROP TABLE tickets;
+DROP TABLE waiting_acks;
+DROP TABLE receipts;
+DROP TABLE messages;
+DROP TABLE conversations;
+DROP TABLE agents;
+DROP TABLE shops;
+DROP TABLE users;
+DROP SEQUENCE conversations_id;

@@ -1,0 +1,4 @@
+DROP TABLE agent_sessions;
+DROP TABLE nodes;
+DROP INDEX conversations_changed;
+ALTER TABLE conversations DROP COLUMN revision;
