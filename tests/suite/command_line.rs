@@ -108,14 +108,22 @@ async fn a_second_node_on_the_same_database_is_refused_without_redis() {
 
 #[tokio::test]
 async fn a_secret_is_made_and_kept_where_none_is_set() {
-    let builder = TestNode::builder().set("auth.secret", "");
-    let mut node = builder.start().await;
+    let mut node = TestNode::builder().database("sqlite://own/shopbell.db").set("auth.secret", "").start().await;
     let first = node.run(&["token", "--sub", "b1"]);
     assert_eq!(first.code, Some(0), "{first:?}");
     let token = first.stdout.trim().to_owned();
     Rest::new(node.base(), Some(&token)).get("/me").await.expect(200);
     node.restart().await;
     Rest::new(node.base(), Some(&token)).get("/me").await.expect(200);
+}
+
+#[test]
+fn postgresql_needs_a_secret_of_the_operators_own() {
+    let url = "postgres://ann:hidden@127.0.0.1:1/chat";
+    let failed = TestNode::builder().set("database.url", url).set("auth.secret", "").fails();
+    assert_eq!(failed.code, Some(2), "{failed:?}");
+    assert!(failed.stderr.contains("auth.secret") && failed.stderr.contains("PostgreSQL"), "{failed:?}");
+    assert!(!failed.stderr.contains("hidden"), "{failed:?}");
 }
 
 #[tokio::test]
