@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use shopbell::{
     app::{
+        check_history,
         cli::{Cli, Command, OperatorCommand},
         config::Config,
         demo, operator, serve, telemetry, token,
@@ -58,6 +59,10 @@ fn run(command: Command, config: Config) -> Result<ExitCode, Box<dyn std::error:
         }
         Command::Bench(args) => {
             let good = actix_web::rt::System::new().block_on(bench::run(args))?;
+            return Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Command::CheckHistory { files, json } => {
+            let good = check_history::run(&files, json)?;
             return Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
     }

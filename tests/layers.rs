@@ -7,7 +7,7 @@ use std::{
 };
 
 /// A layer, the layers it may use, and the crates it must not.
-const LAYERS: [(&str, &[&str], &[&str]); 10] = [
+const LAYERS: [(&str, &[&str], &[&str]); 11] = [
     ("domain", &[], &["actix", "diesel", "redis", "serde", "serde_json", "tokio", "chrono", "futures_util", "tracing"]),
     ("auth", &["domain"], &["actix", "diesel", "redis", "tokio"]),
     ("protocol", &["domain"], &["actix", "actix_web", "diesel", "redis", "tokio"]),
@@ -16,10 +16,11 @@ const LAYERS: [(&str, &[&str], &[&str]); 10] = [
     ("socket", &["domain"], &["diesel", "redis", "serde_json"]),
     ("actors", &["auth", "domain", "protocol", "socket", "store"], &["redis", "actix_web"]),
     ("http", &["actors", "auth", "domain", "protocol", "socket", "store"], &["redis"]),
-    ("bench", &["auth", "domain", "protocol"], &["actix", "actix_web", "diesel", "redis"]),
+    ("history", &[], &["actix", "actix_web", "diesel", "redis", "tokio"]),
+    ("bench", &["auth", "domain", "history", "protocol"], &["actix", "actix_web", "diesel", "redis"]),
     (
         "app",
-        &["actors", "auth", "bench", "domain", "http", "protocol", "queue", "socket", "store"],
+        &["actors", "auth", "bench", "domain", "history", "http", "protocol", "queue", "socket", "store"],
         &["actix_http", "actix_web_actors"],
     ),
 ];

@@ -55,6 +55,15 @@ pub enum Command {
     },
     /// Drives a server with load, and checks every message.
     Bench(crate::bench::BenchArgs),
+    /// Judges the logs of clients: what was lost, doubled, out of order, or claimed by two.
+    CheckHistory {
+        /// Logs of one run: JSON, one event a line.
+        #[arg(required = true)]
+        files: Vec<std::path::PathBuf>,
+        /// Print the verdict as JSON.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Subcommand, Debug)]

@@ -1,5 +1,6 @@
 //! The program: its command line, configuration and telemetry, and the order in which everything starts and drains.
 
+pub mod check_history;
 pub mod cli;
 pub mod config;
 pub mod demo;

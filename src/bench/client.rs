@@ -20,10 +20,11 @@ use tokio::{
 };
 use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
-    tungstenite::{self, Message, handshake::client::generate_key, http::Request, protocol::WebSocketConfig},
+    tungstenite::{self, Message as Frame, handshake::client::generate_key, http::Request, protocol::WebSocketConfig},
 };
 
 use super::pace::Pace;
+use crate::history::log::Message;
 
 /// How long an answer, or a delivery, is waited for.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -34,10 +35,20 @@ const READ_BUFFER: usize = 4 * 1_024;
 #[derive(Debug)]
 pub struct Delivery {
     pub conversation: u64,
-    pub seq: u64,
-    pub client_id: String,
-    pub text: String,
+    pub message: Message,
     pub redelivered: bool,
+}
+
+/// A message from its frame, or from its entry in the history.
+pub fn message(frame: &Value) -> Message {
+    let text = |value: &Value| Arc::from(value.as_str().unwrap_or_default());
+    Message {
+        seq: frame["seq"].as_u64().unwrap_or_default(),
+        from: text(&frame["from"]["uid"]),
+        role: text(&frame["from"]["role"]),
+        id: text(&frame["client_id"]),
+        text: text(&frame["content"]["text"]),
+    }
 }
 
 /// Why something asked has no answer.
@@ -184,7 +195,7 @@ impl<F: FnMut(Delivery)> Task<F> {
                 ask = self.asked.recv() => match ask {
                     Some(ask) => {
                         self.waiting.insert(ask.id, ask.reply);
-                        self.socket.send(Message::text(ask.frame)).await
+                        self.socket.send(Frame::text(ask.frame)).await
                     }
                     None => {
                         // The client is done with it: however the close goes, the connection ends.
@@ -193,11 +204,11 @@ impl<F: FnMut(Delivery)> Task<F> {
                     }
                 },
                 heard = self.socket.next() => match heard {
-                    Some(Ok(Message::Text(text))) => match serde_json::from_str(&text) {
+                    Some(Ok(Frame::Text(text))) => match serde_json::from_str(&text) {
                         Ok(frame) => self.hear(frame).await,
                         Err(error) => return format!("the server sent what is no JSON: {error}"),
                     },
-                    Some(Ok(Message::Close(Some(frame)))) => return format!("{} {}", frame.code, frame.reason),
+                    Some(Ok(Frame::Close(Some(frame)))) => return format!("{} {}", frame.code, frame.reason),
                     Some(Ok(_)) => Ok(()),
                     Some(Err(error)) => Err(error),
                     None => return "without a code".into(),
@@ -219,16 +230,13 @@ impl<F: FnMut(Delivery)> Task<F> {
         if frame["type"] != "message" || copy_of_own {
             return Ok(());
         }
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let delivery = Delivery {
             conversation: frame["conversation"].as_u64().unwrap_or_default(),
-            seq: frame["seq"].as_u64().unwrap_or_default(),
-            client_id: text(&frame["client_id"]),
-            text: text(&frame["content"]["text"]),
+            message: message(&frame),
             redelivered: frame["redelivered"].as_bool().unwrap_or_default(),
         };
-        let ack = json!({"type": "ack", "conversation": delivery.conversation, "seq": delivery.seq});
+        let ack = json!({"type": "ack", "conversation": delivery.conversation, "seq": delivery.message.seq});
         (self.on_message)(delivery);
-        self.socket.send(Message::text(ack.to_string())).await
+        self.socket.send(Frame::text(ack.to_string())).await
     }
 }

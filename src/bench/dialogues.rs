@@ -4,10 +4,16 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::checker::Side;
-
 /// The longest text that a server takes, in characters.
 const TEXT_MAX: usize = 4_000;
+
+/// Who speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Side {
+    Buyer,
+    Agent,
+}
 
 /// One conversation to be: the buyer speaks first.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,14 +1,14 @@
 //! `shopbell bench`: the load generator. It drives a server, its own or another, and checks every message.
 //!
 //! `dialogues` says what will be said and `replay` says it, through sessions (`client`, within their `pace`) on a
-//! `target`; `checker` judges what happened, `meter` and `cpu` measure it, `report` shows it. A server of its own is
-//! `server`'s affair.
+//! `target`; the `notebook` has what happened, of which the history checker judges; `meter` and `cpu` measure, `report` shows it. A
+//! server of its own is `server`'s affair.
 
-mod checker;
 mod client;
 mod cpu;
 mod dialogues;
 mod meter;
+mod notebook;
 mod pace;
 mod progress;
 mod replay;
@@ -79,8 +79,7 @@ pub enum BenchError {
     Interrupted,
 }
 
-/// Runs the load generator and prints its report. True if nothing was lost, doubled or out of order, and all came to an
-/// end.
+/// Runs the load generator and prints its report. True if the history checker found no fault, and all came to an end.
 ///
 /// # Errors
 /// [`BenchError`] if there is nothing to report. A server of its own has ended in any case.

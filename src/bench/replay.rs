@@ -1,9 +1,10 @@
 //! Dialogues, played: each is a buyer of its own; one of a few agents claims it, and both speak in turn.
 //!
-//! A turn is said when the one before has been acked and has arrived. What happened is told to one
-//! [`Checker`] a dialogue, to the end of the run, so that late repeats are judged too.
+//! A turn is said when the one before has been acked and has arrived. What happened is written down to the end of the run, so that
+//! late repeats are judged too.
 
 use std::{
+    collections::HashSet,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Instant,
 };
@@ -13,11 +14,15 @@ use serde_json::{Value, json};
 use tokio::{sync::Notify, time::timeout};
 
 use super::{
-    checker::{Checker, Copy, Side, Verdict},
-    client::{Client, ClientError, Delivery, PATIENCE},
-    dialogues::Dialogue,
+    client::{self, Client, ClientError, Delivery, PATIENCE},
+    dialogues::{Dialogue, Side},
     meter::Meter,
+    notebook::Notebook,
     target::{Target, TargetError},
+};
+use crate::history::{
+    Verdict,
+    log::{Deed, Event, Message, Summary, To},
 };
 
 /// So many agents share the dialogues: enough that several see what waits, few enough that each has many.
@@ -51,9 +56,10 @@ struct Scene {
 
 #[derive(Default)]
 struct State {
-    checker: Checker,
     /// When each turn was sent.
     sent: Vec<Instant>,
+    /// Which turns have come to whom.
+    arrived: HashSet<(Arc<str>, usize)>,
 }
 
 impl Scene {
@@ -67,8 +73,7 @@ struct Stage {
     run: String,
     shop: String,
     scenes: Vec<Scene>,
-    /// Where messages go that belong to no dialogue.
-    strays: Mutex<Vec<String>>,
+    notebook: Notebook,
     meter: Arc<Meter>,
 }
 
@@ -92,7 +97,7 @@ pub async fn run(
         conversation: OnceLock::new(),
     });
     let scenes = scenes.collect();
-    let stage = Arc::new(Stage { run, shop, scenes, strays: Mutex::default(), meter });
+    let stage = Arc::new(Stage { run, shop, scenes, notebook: Notebook::default(), meter });
 
     let mut agents = Vec::new();
     for at in 0..AGENTS.min(dialogues.len()) {
@@ -119,12 +124,13 @@ pub async fn run(
         if let Err(error) = settle(agent).await {
             unfinished.push(format!("agent {}: {error}", agent.uid));
         }
+        stage.notebook.write(&agent.uid, Event::End);
     }
     let read = (0..stage.scenes.len()).map(|at| stage.read_history(at, &agents[at % agents.len()]));
     let read: Vec<_> = read.collect();
     let unread: Vec<_> = stream::iter(read).buffer_unordered(agents.len()).collect().await;
     unfinished.extend(unread.into_iter().filter_map(|read| read.err().map(|error| format!("history: {error}"))));
-    Ok(Outcome { verdict: stage.judge(&agents), unfinished })
+    Ok(Outcome { verdict: stage.notebook.judge(), unfinished })
 }
 
 /// A buyer's uid, from the dialogue's id as far as uids allow.
@@ -142,6 +148,7 @@ async fn settle(client: &Client) -> Result<(), ClientError> {
 impl Stage {
     async fn login(self: &Arc<Self>, target: &Target, uid: &str) -> Result<Arc<Client>, ClientError> {
         let (stage, receiver) = (Arc::clone(self), Arc::<str>::from(uid));
+        self.notebook.write(&receiver, Event::Open { user: Arc::clone(&receiver), node: "server".into() });
         let client = target.login(uid, move |delivery| stage.deliver(&receiver, delivery)).await?;
         self.meter.connected();
         Ok(client)
@@ -154,44 +161,75 @@ impl Stage {
         turns: &[super::dialogues::Turn],
         agent: &Client,
     ) -> Result<(), ClientError> {
+        let buyer = self.login(target, &self.scenes[at].buyer).await?;
+        let result = self.turns(at, turns, &buyer, agent).await;
+        self.notebook.write(&buyer.uid, Event::End);
+        result
+    }
+
+    async fn turns(
+        &self,
+        at: usize,
+        turns: &[super::dialogues::Turn],
+        buyer: &Client,
+        agent: &Client,
+    ) -> Result<(), ClientError> {
         let scene = &self.scenes[at];
-        let buyer = self.login(target, &scene.buyer).await?;
         for turn in turns {
             let (speaker, listener) = match turn.side {
-                Side::Buyer => (&*buyer, agent),
-                Side::Agent => (agent, &*buyer),
+                Side::Buyer => (buyer, agent),
+                Side::Agent => (agent, buyer),
             };
-            let number = self.say(at, speaker, turn.side, &turn.text).await?;
+            let number = self.say(at, speaker, &turn.text).await?;
             self.arrival(scene, &listener.uid, number).await?;
             if number == 0 {
-                let conversation = scene.conversation.get();
-                agent.ask(json!({"type": "claim", "conversation": conversation})).await?;
+                self.claim(at, agent).await?;
             }
         }
-        settle(&buyer).await
+        settle(buyer).await
+    }
+
+    async fn claim(&self, at: usize, agent: &Client) -> Result<(), ClientError> {
+        let conversation = self.scenes[at].conversation.get().copied().unwrap_or_default();
+        let id: Arc<str> = format!("{}.{at}.claim", self.run).into();
+        self.notebook.write(&agent.uid, Event::Asked { id: Arc::clone(&id), deed: Deed::Claim, conversation });
+        let ok = agent.ask(json!({"type": "claim", "id": &*id, "conversation": conversation})).await?;
+        let told = &ok["conversation"];
+        let text = |value: &Value| value.as_str().map(Arc::from);
+        let summary = Summary {
+            conversation,
+            claim_version: told["claim_version"].as_u64().unwrap_or_default(),
+            state: text(&told["state"]),
+            claimed_by: text(&told["claimed_by"]["uid"]),
+            last_seq: told["last_seq"].as_u64().unwrap_or_default(),
+        };
+        self.notebook.write(&agent.uid, Event::Agreed { id, summary });
+        Ok(())
     }
 
     /// Says one turn, up to its ack; gives its number.
-    async fn say(&self, at: usize, speaker: &Client, side: Side, text: &Arc<str>) -> Result<usize, ClientError> {
+    async fn say(&self, at: usize, speaker: &Client, text: &Arc<str>) -> Result<usize, ClientError> {
         let scene = &self.scenes[at];
-        let to = match scene.conversation.get() {
-            Some(conversation) => json!({ "conversation": conversation }),
-            None => json!({ "shop": self.shop }),
-        };
+        let to =
+            scene.conversation.get().map_or_else(|| To::Shop(self.shop.as_str().into()), |id| To::Conversation(*id));
         speaker.pause().await;
         let sent = Instant::now();
         let turn = {
             let mut state = scene.lock();
             state.sent.push(sent);
-            state.checker.send(side, Arc::clone(text))
+            state.sent.len() - 1
         };
         self.meter.sent();
-        let id = format!("{}.{at}.{turn}", self.run);
-        let content = json!({"kind": "text", "text": &**text});
-        let ok = speaker.ask(json!({"type": "send", "id": id, "to": to, "content": content})).await?;
+        let id: Arc<str> = format!("{}.{at}.{turn}", self.run).into();
+        let frame = json!({"type": "send", "id": &*id, "to": to, "content": {"kind": "text", "text": &**text}});
+        self.notebook.write(&speaker.uid, Event::Sent { id: Arc::clone(&id), to, text: Arc::clone(text) });
+        let ok = speaker.ask(frame).await?;
         self.meter.acked(sent.elapsed());
-        scene.lock().checker.acked(turn, ok["seq"].as_u64().unwrap_or_default());
-        scene.conversation.get_or_init(|| ok["conversation"].as_u64().unwrap_or_default());
+        let number = |key: &str| ok[key].as_u64().unwrap_or_default();
+        let (conversation, seq) = (number("conversation"), number("seq"));
+        let acked = Event::Acked { id, conversation, seq, duplicate: ok["duplicate"] == true };
+        self.notebook.write(&speaker.uid, acked);
+        scene.conversation.get_or_init(|| conversation);
         Ok(turn)
     }
 
@@ -199,7 +237,8 @@ impl Stage {
     async fn arrival(&self, scene: &Scene, receiver: &str, turn: usize) -> Result<(), ClientError> {
         let arrived = async {
             // `notify_one` keeps its permit: an arrival between the look and the wait is not missed.
-            while !scene.lock().checker.has(receiver, turn) {
+            let wanted = (Arc::from(receiver), turn);
+            while !scene.lock().arrived.contains(&wanted) {
                 scene.arrived.notified().await;
             }
         };
@@ -215,16 +254,13 @@ impl Stage {
     }
 
     fn deliver(&self, receiver: &Arc<str>, delivery: Delivery) {
-        let Some((at, turn)) = self.place_of(&delivery.client_id) else {
-            let stray = format!("{receiver} was given seq {} of {}", delivery.seq, delivery.conversation);
-            self.strays.lock().unwrap_or_else(PoisonError::into_inner).push(stray);
-            return;
-        };
+        let Delivery { conversation, message, redelivered } = delivery;
+        let place = self.place_of(&message.id);
+        self.notebook.write(receiver, Event::Received { conversation, message, redelivered });
+        let Some((at, turn)) = place else { return };
         let scene = &self.scenes[at];
-        let Delivery { seq, text, redelivered, .. } = delivery;
-        let copy = Copy { turn: Some(turn), seq, text: text.into(), redelivered };
         let mut state = scene.lock();
-        let first = state.checker.received(receiver, copy);
+        let first = state.arrived.insert((Arc::clone(receiver), turn));
         if let Some(sent) = state.sent.get(turn).filter(|_| first) {
             self.meter.delivered(sent.elapsed());
         }
@@ -234,45 +270,20 @@ impl Stage {
 
     /// Reads the whole record of a conversation, page by page, as the agent sees it.
     async fn read_history(&self, at: usize, agent: &Client) -> Result<(), ClientError> {
-        let scene = &self.scenes[at];
-        let Some(conversation) = scene.conversation.get() else { return Ok(()) };
-        let mut copies: Vec<Copy> = Vec::new();
+        let Some(conversation) = self.scenes[at].conversation.get().copied() else { return Ok(()) };
+        let mut messages: Vec<Message> = Vec::new();
         loop {
-            let after = copies.last().map_or(0, |last| last.seq);
+            let after = messages.last().map_or(0, |last| last.seq);
             let ask = json!({"type": "history", "conversation": conversation, "after": after, "limit": PAGE});
             let page = agent.ask(ask).await?;
-            let messages = page["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
-            copies.extend(messages.iter().map(|message| self.record(at, message)));
-            if page["more"] != true || messages.is_empty() {
+            let more = page["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
+            messages.extend(more.iter().map(client::message));
+            if page["more"] != true || more.is_empty() {
                 break;
             }
         }
-        scene.lock().checker.history(copies);
+        self.notebook.write(&agent.uid, Event::Record { conversation, messages });
         Ok(())
-    }
-
-    fn record(&self, at: usize, message: &Value) -> Copy {
-        let place = message["client_id"].as_str().and_then(|id| self.place_of(id));
-        Copy {
-            turn: place.filter(|(dialogue, _)| *dialogue == at).map(|(_, turn)| turn),
-            seq: message["seq"].as_u64().unwrap_or_default(),
-            text: message["content"]["text"].as_str().unwrap_or_default().into(),
-            redelivered: false,
-        }
-    }
-
-    fn judge(&self, agents: &[Arc<Client>]) -> Verdict {
-        let mut all = Verdict::default();
-        for (at, scene) in self.scenes.iter().enumerate() {
-            let checker = std::mem::take(&mut scene.lock().checker);
-            let one = checker.verdict(&scene.buyer, &agents[at % agents.len()].uid);
-            all.faults += one.faults;
-            all.details.extend(one.details.into_iter().map(|detail| format!("{}: {detail}", scene.buyer)));
-        }
-        for stray in self.strays.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-            all.out_of_order(format!("{stray}, which nobody here has said"));
-        }
-        all
     }
 }
 

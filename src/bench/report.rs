@@ -5,7 +5,8 @@ use std::fmt;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::{checker::Faults, cpu::Usage, dialogues::Skipped, meter::Figures, replay::Outcome};
+use super::{cpu::Usage, dialogues::Skipped, meter::Figures, replay::Outcome};
+use crate::history::Faults;
 
 /// So many faults are told in words; all are counted.
 const TOLD: usize = 20;
@@ -20,9 +21,8 @@ pub struct Report {
     pub acked: u64,
     /// First arrivals at a session; while a conversation waits, at each agent on duty.
     pub delivered: u64,
-    pub lost: u64,
-    pub doubled: u64,
-    pub out_of_order: u64,
+    #[serde(flatten)]
+    pub counts: Faults,
     pub skipped: SkippedTurns,
     pub seconds: f64,
     pub acked_per_second: f64,
@@ -64,7 +64,6 @@ pub struct Machine {
 impl Report {
     /// Puts together what the parts of a run of `seconds` have found.
     pub fn new(outcome: Outcome, figures: &Figures, skipped: Skipped, machine: &Machine, seconds: f64) -> Self {
-        let Faults { lost, doubled, out_of_order } = outcome.verdict.faults;
         let counts = figures.counts;
         let unfinished = outcome.unfinished.len() as u64;
         let faults = outcome.unfinished.into_iter().chain(outcome.verdict.details).take(TOLD).collect();
@@ -74,9 +73,7 @@ impl Report {
             sent: counts.sent,
             acked: counts.acked,
             delivered: counts.delivered,
-            lost,
-            doubled,
-            out_of_order,
+            counts: outcome.verdict.faults,
             skipped: SkippedTurns { before_buyer: skipped.before_buyer, empty: skipped.empty },
             seconds: round(seconds),
             acked_per_second: round(counts.acked as f64 / seconds),
@@ -90,9 +87,9 @@ impl Report {
         }
     }
 
-    /// Nothing was lost, doubled or out of order, and everything came to its end.
+    /// The history checker found no fault, and everything came to its end.
     pub fn is_good(&self) -> bool {
-        self.lost + self.doubled + self.out_of_order + self.unfinished == 0
+        self.counts.total() + self.unfinished == 0
     }
 }
 
@@ -125,9 +122,9 @@ impl fmt::Display for Report {
         row("sent", self.sent.to_string())?;
         row("acked", format!("{}, {:.0} a second in {:.2} s", self.acked, self.acked_per_second, self.seconds))?;
         row("delivered", self.delivered.to_string())?;
-        row("lost", self.lost.to_string())?;
-        row("doubled", self.doubled.to_string())?;
-        row("out of order", self.out_of_order.to_string())?;
+        for (name, count) in self.counts.each() {
+            row(name, count.to_string())?;
+        }
         row("send to ack", self.ack_ms.to_string())?;
         row("send to delivery", self.delivery_ms.to_string())?;
         row("connections", self.connections.to_string())?;

@@ -12,7 +12,7 @@ async fn dialogues_arrive_once_and_in_order() {
     let done = TestNode::builder().run(&["bench", "--replay", file, "--json"]);
     assert_eq!(done.code, Some(0), "{done:?}");
     let report: Value = serde_json::from_str(&done.stdout).expect("bench prints JSON");
-    for fault in ["lost", "doubled", "out_of_order", "unfinished"] {
+    for fault in ["lost", "doubled", "out_of_order", "holes", "two_claimants", "not_claimant", "views", "unfinished"] {
         assert_eq!(report[fault], 0, "{report:#}");
     }
     assert_eq!((&report["dialogues"], &report["sent"], &report["acked"]), (&12.into(), &61.into(), &61.into()));
