@@ -14,7 +14,7 @@ const LAYERS: [(&str, &[&str], &[&str]); 11] = [
     ("store", &["domain"], &["actix", "actix_web", "redis", "tokio", "serde"]),
     ("queue", &["domain"], &["actix", "actix_web", "diesel", "serde_json"]),
     ("socket", &["domain"], &["diesel", "redis", "serde_json"]),
-    ("actors", &["auth", "domain", "protocol", "socket", "store"], &["redis", "actix_web"]),
+    ("actors", &["auth", "domain", "protocol", "queue", "socket", "store"], &["redis", "actix_web"]),
     ("http", &["actors", "auth", "domain", "protocol", "socket", "store"], &["redis"]),
     ("history", &[], &["actix", "actix_web", "diesel", "redis", "tokio"]),
     ("bench", &["auth", "domain", "history", "protocol"], &["actix", "actix_web", "diesel", "redis"]),

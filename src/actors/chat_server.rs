@@ -1,5 +1,5 @@
-//! The `ChatServer`: the only directory of who is here. It routes what must reach a user to that user's sessions, or else to the offline
-//! box, and starts dispatchers.
+//! The `ChatServer`: the only directory of who is here, and of who is on which other node. It routes what must reach a user to that
+//! user's sessions, to the nodes where it has others, or else to the offline box, and starts dispatchers.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -10,20 +10,30 @@ use std::{
 use actix::prelude::*;
 
 use super::{
+    attendance::{Attendance, Attends},
+    cluster_link::{Arrived, ClusterLink},
     direct_dispatcher::DirectDispatcher,
+    fanout::Fanout,
     journal::Journal,
-    mail::{Push, Seen, SessionAddr, SessionId, Tell, Told},
+    mail::{Happened, Push, Seen, SessionAddr, SessionId, Swept, Tell, Told, Types},
     offline_box::{OfflineBox, Ops},
-    shop_dispatcher::ShopDispatcher,
+    shop_dispatcher::{AgentsChanged, LookAround, Rest, ShopDispatcher},
 };
 use crate::{
     domain::{
-        ids::{ShopId, UserId},
+        ids::{NodeId, ShopId, Timestamp, UserId},
         offline::Op,
         people::{Person, Shop},
+        whereabouts::Whereabouts,
     },
-    store::pool::Readers,
+    protocol::envelope::Envelope,
+    store::{changes::Glimpse, pool::Readers},
 };
+
+/// Who has left so lately that another node may not know it yet, and count on this one to deliver.
+const JUST_LEFT: Duration = Duration::from_secs(10);
+/// How long a dispatcher stays when nobody here has to do with its shop any more.
+const IDLE: Duration = Duration::from_secs(60);
 
 pub struct ChatServer {
     journal: Addr<Journal>,
@@ -31,11 +41,16 @@ pub struct ChatServer {
     readers: Readers,
     presence_delay: Duration,
     users: HashMap<UserId, Present>,
-    /// When the last session of a user went.
-    gone: HashMap<UserId, Instant>,
-    shops: HashMap<ShopId, Addr<ShopDispatcher>>,
+    just_left: HashMap<UserId, Instant>,
+    shops: HashMap<ShopId, InUse>,
+    /// The agents who have a session here, by shop.
+    working: HashMap<ShopId, HashSet<UserId>>,
     direct: Option<Addr<DirectDispatcher>>,
-    started: Instant,
+    attendance: Option<Addr<Attendance>>,
+    /// The way to other nodes, where there may be any.
+    link: Option<ClusterLink>,
+    /// Who is there.
+    whereabouts: Whereabouts,
 }
 
 struct Present {
@@ -43,6 +58,18 @@ struct Present {
     sessions: Vec<(SessionId, SessionAddr)>,
     /// Where the user works, or talks as a buyer: who there may want to know of its coming and going.
     shops: HashSet<ShopId>,
+}
+
+impl Present {
+    /// A session that has just died has not left the directory yet.
+    fn is_connected(&self) -> bool {
+        self.sessions.iter().any(|(_, at)| at.connected())
+    }
+}
+
+struct InUse {
+    dispatcher: Addr<ShopDispatcher>,
+    asked_for: Instant,
 }
 
 impl ChatServer {
@@ -58,18 +85,20 @@ impl ChatServer {
             readers,
             presence_delay,
             users: HashMap::new(),
-            gone: HashMap::new(),
+            just_left: HashMap::new(),
             shops: HashMap::new(),
+            working: HashMap::new(),
             direct: None,
-            started: Instant::now(),
+            attendance: None,
+            link: None,
+            whereabouts: Whereabouts::default(),
         }
     }
 
-    fn tell(&self, told: &Told, offline: &mut Vec<Op>) {
+    /// Pushes to those who are here. `arrived`: another node has written it, and has seen to the lists of those who are nowhere.
+    fn tell(&self, told: &Told, arrived: bool, offline: &mut Vec<Op>) {
         for person in &told.to {
-            // A session that has just died has not left the directory yet.
-            let present = self.users.get(&person.id).filter(|p| p.sessions.iter().any(|(_, at)| at.connected()));
-            match present {
+            match self.users.get(&person.id).filter(|present| present.is_connected()) {
                 Some(present) => {
                     for (id, session) in &present.sessions {
                         if told.except != Some(*id) {
@@ -78,7 +107,11 @@ impl ChatServer {
                     }
                 }
                 None => {
-                    if let Some(entry) = told.offline {
+                    let counted_on = !arrived || self.just_left.contains_key(&person.id);
+                    if let Some(entry) = told.offline
+                        && counted_on
+                        && !self.is_elsewhere(person.id)
+                    {
                         offline.push(Op::Push { to: person.clone(), entry });
                     }
                 }
@@ -86,27 +119,227 @@ impl ChatServer {
         }
     }
 
-    fn seen(&self, present: &Present, online: bool) {
-        for shop in &present.shops {
-            if let Some(dispatcher) = self.shops.get(shop) {
-                dispatcher.do_send(Seen { person: present.person.clone(), online });
+    fn tell_all(&self, all: &[Told], arrived: bool) {
+        let mut offline = Vec::new();
+        all.iter().for_each(|told| self.tell(told, arrived, &mut offline));
+        if !offline.is_empty() {
+            self.offline.do_send(Ops(offline));
+        }
+    }
+
+    fn push(&self, user: UserId, push: &Push) {
+        for (_, session) in self.users.get(&user).into_iter().flat_map(|present| &present.sessions) {
+            session.do_send(push.clone());
+        }
+    }
+
+    fn is_elsewhere(&self, user: UserId) -> bool {
+        self.whereabouts.is_anywhere(user)
+    }
+
+    fn is_anywhere(&self, user: UserId) -> bool {
+        self.users.contains_key(&user) || self.is_elsewhere(user)
+    }
+
+    /// Tells dispatchers that somebody has come or gone.
+    fn seen(&self, user: UserId, online: bool, shops: impl IntoIterator<Item = ShopId>) {
+        for shop in shops {
+            if let Some(in_use) = self.shops.get(&shop) {
+                in_use.dispatcher.do_send(Seen { user, online });
             }
+        }
+    }
+
+    fn dispatcher(&mut self, shop: Arc<Shop>, ctx: &mut Context<Self>) -> Addr<ShopDispatcher> {
+        let (journal, readers, delay) = (&self.journal, &self.readers, self.presence_delay);
+        let in_use = self.shops.entry(shop.id).or_insert_with(|| {
+            let dispatcher =
+                ShopDispatcher::new(shop, ctx.address(), journal.clone(), self.offline.clone(), readers.clone(), delay);
+            InUse { dispatcher: dispatcher.start(), asked_for: Instant::now() }
+        });
+        in_use.asked_for = Instant::now();
+        in_use.dispatcher.clone()
+    }
+
+    /// Ends the dispatchers of shops with which nobody here has to do any more: on a node with others, they would not hear of what
+    /// happens there.
+    fn rest(&mut self) {
+        let mut wanted: HashSet<ShopId> = HashSet::new();
+        self.users.values().for_each(|present| wanted.extend(&present.shops));
+        self.shops.retain(|shop, in_use| {
+            let keep = wanted.contains(shop) || in_use.asked_for.elapsed() < IDLE;
+            if !keep {
+                in_use.dispatcher.do_send(Rest);
+            }
+            keep
+        });
+        self.just_left.retain(|_, since| since.elapsed() < JUST_LEFT);
+    }
+
+    /// An agent of a shop has a session here, or has none any more.
+    fn works(&mut self, shop: ShopId, user: UserId, here: bool) {
+        let working = self.working.entry(shop).or_default();
+        let before = working.is_empty();
+        if here {
+            _ = working.insert(user)
+        } else {
+            _ = working.remove(&user)
+        }
+        let after = working.is_empty();
+        if after {
+            self.working.remove(&shop);
+        }
+        if let (true, Some(link)) = (before != after, &self.link) {
+            link.works(shop, !after, &self.whereabouts);
+        }
+    }
+
+    fn stop_working(&mut self, user: UserId) {
+        let shops: Vec<_> =
+            self.working.iter().filter(|(_, agents)| agents.contains(&user)).map(|(shop, _)| *shop).collect();
+        shops.into_iter().for_each(|shop| self.works(shop, user, false));
+        self.attend(user, false);
+    }
+
+    fn attend(&self, user: UserId, here: bool) {
+        if let Some(attendance) = &self.attendance {
+            attendance.do_send(Attends { user, here });
+        }
+    }
+
+    /// News from another node.
+    fn arrived(&mut self, news: Envelope) {
+        let shop_of = |shop: Option<ShopId>| shop.and_then(|shop| self.shops.get(&shop)).map(|it| &it.dispatcher);
+        match news {
+            Envelope::Happened { outcome, except } => match (outcome.shop().map(|shop| shop.id), &self.direct) {
+                (Some(shop), _) => match shop_of(Some(shop)) {
+                    Some(dispatcher) => dispatcher.do_send(Happened { outcome, except }),
+                    // Of the shop's people there is at most the buyer here.
+                    None => self.tell_all(&Fanout::of(&outcome, &[], except, None).told, true),
+                },
+                (None, Some(direct)) => direct.do_send(Happened { outcome, except }),
+                (None, None) => {}
+            },
+            Envelope::Typing { conversation, by, side, on } => {
+                let types = Types { conversation, by, side, on };
+                match (types.conversation.shop().map(|shop| shop.id), &self.direct) {
+                    (Some(shop), _) => {
+                        if let Some(dispatcher) = shop_of(Some(shop)) {
+                            dispatcher.do_send(types);
+                        }
+                    }
+                    (None, Some(direct)) => direct.do_send(types),
+                    (None, None) => {}
+                }
+            }
+            Envelope::AgentsChanged { shop } => {
+                if let Some(dispatcher) = shop_of(Some(shop)) {
+                    dispatcher.do_send(AgentsChanged);
+                }
+            }
+            Envelope::Revoked { user, before } => self.push(user, &Push::Revoke { before }),
+            // These are for the directory, which has taken note of them.
+            Envelope::Seen { .. } | Envelope::Works { .. } => {}
+        }
+    }
+
+    /// Lets every dispatcher see for itself who is there.
+    fn look_around(&self) {
+        for in_use in self.shops.values() {
+            in_use.dispatcher.do_send(LookAround);
         }
     }
 }
 
 impl Actor for ChatServer {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.run_interval(JUST_LEFT, |this, _| this.rest());
+    }
 }
 
 impl Handler<Tell> for ChatServer {
     type Result = ();
 
-    fn handle(&mut self, Tell(all): Tell, _: &mut Self::Context) {
-        let mut offline = Vec::new();
-        all.iter().for_each(|told| self.tell(told, &mut offline));
-        if !offline.is_empty() {
-            self.offline.do_send(Ops(offline));
+    fn handle(&mut self, Tell { told, relay }: Tell, _: &mut Self::Context) {
+        self.tell_all(&told, false);
+        if let (Some(relay), Some(link)) = (relay, &self.link) {
+            link.relay(&relay, &self.whereabouts);
+        }
+    }
+}
+
+/// From a dispatcher: something that another node has written, for those who are here.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Arrival(pub Vec<Told>);
+
+impl Handler<Arrival> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, Arrival(told): Arrival, _: &mut Self::Context) {
+        self.tell_all(&told, true);
+    }
+}
+
+/// The other nodes are to be reached through this link from now on.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Join(pub ClusterLink);
+
+impl Handler<Join> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, Join(link): Join, _: &mut Self::Context) {
+        self.link = Some(link);
+    }
+}
+
+/// Where the coming and going of agents is to be written down.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Attended(pub Addr<Attendance>);
+
+impl Handler<Attended> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, Attended(attendance): Attended, _: &mut Self::Context) {
+        self.attendance = Some(attendance);
+    }
+}
+
+impl Handler<Arrived> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, arrived: Arrived, _: &mut Self::Context) {
+        match arrived {
+            Arrived::News { from, news, waiting: _ } => {
+                match &news {
+                    Envelope::Seen { user, online, shops } => {
+                        let only = if *online {
+                            self.whereabouts.came(from, *user)
+                        } else {
+                            self.whereabouts.went(from, *user)
+                        };
+                        if only && !self.users.contains_key(user) {
+                            self.seen(*user, *online, shops.iter().copied());
+                        }
+                    }
+                    Envelope::Works { shop, on: true } => self.whereabouts.works(from, *shop),
+                    Envelope::Works { shop, on: false } => self.whereabouts.rests(from, *shop),
+                    _ => {}
+                }
+                self.arrived(news);
+            }
+            Arrived::Node { node, users, shops } => {
+                self.whereabouts.learn(node, users, shops);
+                self.look_around();
+            }
+            Arrived::Gone { node } => {
+                self.whereabouts.forget(node);
+                self.look_around();
+            }
         }
     }
 }
@@ -118,26 +351,45 @@ pub struct Register {
     pub person: Arc<Person>,
     pub session: SessionId,
     pub at: SessionAddr,
-    pub shops: Vec<ShopId>,
+    /// The shops of which the user is an agent.
+    pub works: Vec<Arc<Shop>>,
+    /// Those with which it has a conversation that is not resolved.
+    pub talks: Vec<Arc<Shop>>,
 }
 
 impl Handler<Register> for ChatServer {
     type Result = ();
 
-    fn handle(&mut self, Register { person, session, at, shops }: Register, _: &mut Self::Context) {
+    fn handle(&mut self, register: Register, ctx: &mut Self::Context) {
+        let Register { person, session, at, works, talks } = register;
         metrics::gauge!("shopbell_sessions").increment(1.0);
-        self.gone.remove(&person.id);
-        let present = self.users.entry(person.id).or_insert_with(|| Present {
+        self.just_left.remove(&person.id);
+        let user = person.id;
+        let present = self.users.entry(user).or_insert_with(|| Present {
             person: person.clone(),
             sessions: Vec::new(),
             shops: HashSet::new(),
         });
-        present.person = person.clone();
-        present.shops.extend(shops);
+        present.person = person;
+        present.shops.extend(works.iter().chain(&talks).map(|shop| shop.id));
         present.sessions.push((session, at));
-        if present.sessions.len() == 1 {
-            let present = &self.users[&person.id];
-            self.seen(present, true);
+        let (first, shops) = (present.sessions.len() == 1, present.shops.clone());
+        for shop in &works {
+            self.works(shop.id, user, true);
+        }
+        if !works.is_empty() {
+            self.attend(user, true);
+        }
+        for shop in works.into_iter().chain(talks) {
+            self.dispatcher(shop, ctx);
+        }
+        if first {
+            if let Some(link) = &self.link {
+                link.seen(user, true, shops.iter().copied().collect(), &self.whereabouts);
+            }
+            if !self.is_elsewhere(user) {
+                self.seen(user, true, shops);
+            }
         }
     }
 }
@@ -163,9 +415,15 @@ impl Handler<Unregister> for ChatServer {
         if present.sessions.is_empty()
             && let Some(present) = self.users.remove(&user)
         {
-            self.gone.insert(user, Instant::now());
-            self.seen(&present, false);
-            self.offline.do_send(Ops(unacked));
+            self.just_left.insert(user, Instant::now());
+            self.stop_working(user);
+            if let Some(link) = &self.link {
+                link.seen(user, false, present.shops.iter().copied().collect(), &self.whereabouts);
+            }
+            if !self.is_elsewhere(user) {
+                self.seen(user, false, present.shops);
+                self.offline.do_send(Ops(unacked));
+            }
         }
     }
 }
@@ -182,17 +440,18 @@ impl Handler<FindShop> for ChatServer {
     type Result = MessageResult<FindShop>;
 
     fn handle(&mut self, FindShop { shop, user }: FindShop, ctx: &mut Self::Context) -> Self::Result {
-        let (id, journal, readers, delay) = (shop.id, &self.journal, &self.readers, self.presence_delay);
-        let dispatcher = self.shops.entry(shop.id).or_insert_with(|| {
-            ShopDispatcher::new(shop, ctx.address(), journal.clone(), self.offline.clone(), readers.clone(), delay)
-                .start()
-        });
-        if let Some(present) = user.and_then(|user| self.users.get_mut(&user))
+        let id = shop.id;
+        let dispatcher = self.dispatcher(shop, ctx);
+        if let Some(user) = user
+            && let Some(present) = self.users.get_mut(&user)
             && present.shops.insert(id)
         {
-            dispatcher.do_send(Seen { person: present.person.clone(), online: true });
+            dispatcher.do_send(Seen { user, online: true });
+            if let Some(link) = &self.link {
+                link.seen(user, true, vec![id], &self.whereabouts);
+            }
         }
-        MessageResult(dispatcher.clone())
+        MessageResult(dispatcher)
     }
 }
 
@@ -213,38 +472,127 @@ impl Handler<FindDirect> for ChatServer {
     }
 }
 
-/// Which of these users have a session.
+/// A shop's dispatcher knows its agents: those of them who have a session here, work here.
 #[derive(Message)]
-#[rtype(result = "HashSet<UserId>")]
-pub struct WhoIsHere(pub Vec<UserId>);
+#[rtype(result = "()")]
+pub struct Roster {
+    pub shop: ShopId,
+    pub agents: HashSet<UserId>,
+}
 
-impl Handler<WhoIsHere> for ChatServer {
-    type Result = MessageResult<WhoIsHere>;
+impl Handler<Roster> for ChatServer {
+    type Result = ();
 
-    fn handle(&mut self, WhoIsHere(users): WhoIsHere, _: &mut Self::Context) -> Self::Result {
-        MessageResult(users.into_iter().filter(|user| self.users.contains_key(user)).collect())
+    fn handle(&mut self, Roster { shop, agents }: Roster, _: &mut Self::Context) {
+        let before = self.working.get(&shop).cloned().unwrap_or_default();
+        let now: HashSet<UserId> = agents.into_iter().filter(|agent| self.users.contains_key(agent)).collect();
+        for left in before.difference(&now) {
+            self.works(shop, *left, false);
+        }
+        for came in now.difference(&before) {
+            self.works(shop, *came, true);
+            self.attend(*came, true);
+        }
     }
 }
 
-/// Which of these users have had no session for so long. Before this node has run for that time, nobody.
+/// Which of these users have a session, on whatever node.
 #[derive(Message)]
 #[rtype(result = "HashSet<UserId>")]
-pub struct WhoIsGone {
-    pub users: HashSet<UserId>,
-    pub longer_than: Duration,
+pub struct WhoIsThere(pub Vec<UserId>);
+
+impl Handler<WhoIsThere> for ChatServer {
+    type Result = MessageResult<WhoIsThere>;
+
+    fn handle(&mut self, WhoIsThere(users): WhoIsThere, _: &mut Self::Context) -> Self::Result {
+        MessageResult(users.into_iter().filter(|user| self.is_anywhere(*user)).collect())
+    }
 }
 
-impl Handler<WhoIsGone> for ChatServer {
-    type Result = MessageResult<WhoIsGone>;
+/// Whether no other node that is there has a lower number: what only one has to do falls to that one.
+#[derive(Message)]
+#[rtype(result = "bool")]
+pub struct IsFirst(pub NodeId);
 
-    fn handle(&mut self, WhoIsGone { users, longer_than }: WhoIsGone, _: &mut Self::Context) -> Self::Result {
-        let now = Instant::now();
-        let long_ago = |since: Instant| now.saturating_duration_since(since) >= longer_than;
-        // Who went longer ago than that is gone as surely as one who never came.
-        self.gone.retain(|_, since| !long_ago(*since));
-        let gone = |user: &UserId| !self.users.contains_key(user) && !self.gone.contains_key(user);
-        let gone = if long_ago(self.started) { users.into_iter().filter(gone).collect() } else { HashSet::new() };
-        MessageResult(gone)
+impl Handler<IsFirst> for ChatServer {
+    type Result = bool;
+
+    fn handle(&mut self, IsFirst(node): IsFirst, _: &mut Self::Context) -> bool {
+        self.whereabouts.nodes().all(|other| node < other)
+    }
+}
+
+/// These conversations have changed lately. Whoever here has missed some of it gets it now.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Sweep {
+    pub changed: Vec<Glimpse>,
+    /// What has not changed since is not on its way any more: if it is not delivered, it has been missed.
+    pub settled: Timestamp,
+}
+
+impl Handler<Sweep> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, Sweep { changed, settled }: Sweep, _: &mut Self::Context) {
+        let mut by_shop: HashMap<ShopId, Vec<Glimpse>> = HashMap::new();
+        for glimpse in changed {
+            let Glimpse { id, last_seq, first, second, at, .. } = glimpse;
+            if at < settled {
+                for (user, delivered) in [(Some(first.0), first.1), second] {
+                    if let Some(user) = user.filter(|_| delivered < last_seq) {
+                        self.push(user, &Push::HandOver { conversation: id, from: delivered + 1, upto: last_seq });
+                    }
+                }
+            }
+            if let Some(shop) = glimpse.shop.filter(|shop| self.shops.contains_key(shop)) {
+                by_shop.entry(shop).or_default().push(glimpse);
+            }
+        }
+        for (shop, changed) in by_shop {
+            if let Some(in_use) = self.shops.get(&shop) {
+                in_use.dispatcher.do_send(Swept { changed, settled });
+            }
+        }
+    }
+}
+
+/// A user's tokens issued before that second are refused: ends the sessions that came with one, on every node.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Revoke {
+    pub user: UserId,
+    pub before: i64,
+    /// Whether other nodes have to be told.
+    pub everywhere: bool,
+}
+
+impl Handler<Revoke> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, Revoke { user, before, everywhere }: Revoke, _: &mut Self::Context) {
+        self.push(user, &Push::Revoke { before });
+        if let (true, Some(link)) = (everywhere, &self.link) {
+            link.tell_all_nodes(&Envelope::Revoked { user, before }, &self.whereabouts);
+        }
+    }
+}
+
+/// A shop's agents have been changed.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct ShopChanged(pub ShopId);
+
+impl Handler<ShopChanged> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, ShopChanged(shop): ShopChanged, _: &mut Self::Context) {
+        if let Some(in_use) = self.shops.get(&shop) {
+            in_use.dispatcher.do_send(AgentsChanged);
+        }
+        if let Some(link) = &self.link {
+            link.tell_all_nodes(&Envelope::AgentsChanged { shop }, &self.whereabouts);
+        }
     }
 }
 

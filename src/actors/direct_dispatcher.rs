@@ -3,17 +3,20 @@
 use actix::prelude::*;
 
 use super::{
-    chat_server::ChatServer,
+    chat_server::{Arrival, ChatServer},
     fanout::{self, Fanout},
     journal::{Append, Journal},
-    mail::{Do, Hint, HintAnswer, HintKind, Tell, Written},
+    mail::{Do, Happened, Hint, HintAnswer, HintKind, Relay, Tell, Types, Written},
     offline_box::{OfflineBox, Ops},
 };
 use crate::{
     domain::{
-        conversation::{Conversation, Standing},
+        command::Outcome,
+        conversation::{Conversation, Moved, Parties, Standing},
+        ids::UserId,
         refusal::Refusal,
     },
+    protocol::envelope::Envelope,
     store::{conversations, people::People, pool::Readers},
 };
 
@@ -52,11 +55,46 @@ impl Handler<Written> for DirectDispatcher {
 
     fn handle(&mut self, Written { reply, asked }: Written, _: &mut Self::Context) {
         if let Ok(outcome) = &reply {
-            let fanout = Fanout::of(outcome, &[], asked.session());
-            self.chat.do_send(Tell(fanout.told));
-            self.offline.do_send(Ops(fanout.offline));
+            let except = asked.session();
+            let Fanout { told, offline } = Fanout::of(outcome, &[], except, None);
+            let relay = concerned(outcome).map(|users| {
+                let news = Envelope::Happened { outcome: outcome.clone(), except };
+                Relay { news, users, shop: None }
+            });
+            self.chat.do_send(Tell { told, relay });
+            self.offline.do_send(Ops(offline));
         }
         asked.answer(reply);
+    }
+}
+
+/// Those to whom an outcome means something.
+fn concerned(outcome: &Outcome) -> Option<Vec<UserId>> {
+    let members = |conversation: &Conversation| match &conversation.parties {
+        Parties::Direct { first, second } => Some(vec![first.id, second.id]),
+        Parties::Support { .. } => None,
+    };
+    match outcome {
+        Outcome::Stored { now, .. } | Outcome::Recalled { now, first_time: true, .. } => members(&now.conversation),
+        Outcome::Moved { now, moved, .. } if *moved != Moved::default() => members(now),
+        Outcome::Settled { by, .. } => Some(vec![by.id]),
+        _ => None,
+    }
+}
+
+impl Handler<Happened> for DirectDispatcher {
+    type Result = ();
+
+    fn handle(&mut self, Happened { outcome, except }: Happened, _: &mut Self::Context) {
+        self.chat.do_send(Arrival(Fanout::of(&outcome, &[], except, None).told));
+    }
+}
+
+impl Handler<Types> for DirectDispatcher {
+    type Result = ();
+
+    fn handle(&mut self, Types { conversation, by, side, on }: Types, _: &mut Self::Context) {
+        self.chat.do_send(Tell::here(vec![fanout::typing(&conversation, &by, side, on, &[])]));
     }
 }
 
@@ -74,7 +112,11 @@ impl Handler<Hint> for DirectDispatcher {
             });
             let reply = standing.map(|(conversation, side)| {
                 if let HintKind::Typing(on) = what {
-                    chat.do_send(Tell(vec![fanout::typing(&conversation, &by, side, on, &[])]));
+                    let told = vec![fanout::typing(&conversation, &by, side, on, &[])];
+                    let users = told.iter().flat_map(|told| &told.to).map(|person| person.id).collect();
+                    let conversation = Box::new(conversation);
+                    let news = Envelope::Typing { conversation, by: by.clone(), side, on };
+                    chat.do_send(Tell { told, relay: Some(Relay { news, users, shop: None }) });
                 }
             });
             session.do_send(HintAnswer { id, conversation, what, reply });

@@ -7,9 +7,9 @@ use crate::{
     domain::{
         audience,
         command::{Message, Outcome, Snapshot},
-        conversation::{Cause, Conversation, Moved, Parties},
-        cursor::Which,
-        ids::ConversationId,
+        conversation::{Cause, Conversation, Moved, Parties, State},
+        cursor::{Given, Which},
+        ids::{ConversationId, Seq},
         offline::{Entry, Op},
         people::{Agent, Person},
     },
@@ -50,11 +50,12 @@ impl Fanout {
         }
     }
 
-    /// Tells whom an outcome concerns. `asked` is the session that caused it; `agents` are the shop's.
-    pub fn of(outcome: &Outcome, agents: &[Agent], asked: Option<SessionId>) -> Fanout {
+    /// Tells whom an outcome concerns. `asked` is the session that caused it; `agents` are the shop's; `told` is what this node has told
+    /// of the conversation so far, where it keeps account of it.
+    pub fn of(outcome: &Outcome, agents: &[Agent], asked: Option<SessionId>, told: Option<&Given>) -> Fanout {
         let mut fanout = Fanout::default();
         match outcome {
-            Outcome::Stored { now, message, cause } => fanout.stored(now, message, *cause, agents, asked),
+            Outcome::Stored { now, message, cause } => fanout.stored(now, message, *cause, agents, asked, told),
             Outcome::Moved { now, by, side, moved } => fanout.moved(now, by, *side, *moved, agents, asked),
             Outcome::Settled { conversation, by, seq } => {
                 fanout.tell_others(vec![by.clone()], asked, Push::Settle { conversation: *conversation, upto: *seq });
@@ -82,10 +83,19 @@ impl Fanout {
         cause: Option<Cause>,
         agents: &[Agent],
         asked: Option<SessionId>,
+        told: Option<&Given>,
     ) {
         let (conversation, seq) = (message.conversation, message.seq);
+        let after = match told {
+            Some(told) => told.reach(0, seq - 1),
+            // What the receiver has acked has been told, and all before the present ticket.
+            None => {
+                let acked = now.conversation.side(message.side.other()).delivered.min(seq - 1);
+                acked.max(now.conversation.opened_seq.min(seq) - 1)
+            }
+        };
         let frame = encode_text(event::message(message, false));
-        let push = |due| Push::Message { conversation, seq, frame: frame.clone(), due };
+        let push = |due| Push::Message { conversation, seq, after, frame: frame.clone(), due };
         let to = owned(audience::of_message(&now.conversation, message, agents));
         if !to.is_empty() {
             self.told.push(Told { to, except: None, push: push(true), offline: Some(Entry { conversation, seq }) });
@@ -111,6 +121,34 @@ impl Fanout {
             self.tell_others(vec![by.clone()], asked, Push::Settle { conversation: now.id, upto });
             self.trim(by, now.id, upto);
         }
+    }
+
+    /// Tells how a conversation stands that has changed without this node having been told how.
+    pub fn healed(now: &Arc<Snapshot>, before: Option<&Conversation>, agents: &[Agent]) -> Fanout {
+        let mut fanout = Fanout::default();
+        let conversation = &now.conversation;
+        let same_claim =
+            before.is_some_and(|b| b.claim_version == conversation.claim_version && b.state == conversation.state);
+        if !same_claim {
+            let cause = match (&conversation.state, before.map(|b| (&b.state, b.ticket))) {
+                (State::Claimed(_), Some((State::Claimed(_), _))) => Cause::Transferred,
+                (State::Claimed(_), _) => Cause::Claimed,
+                (State::Resolved, _) => Cause::Resolved,
+                (_, Some((_, ticket))) if ticket == conversation.ticket => Cause::Released,
+                _ if conversation.ticket <= 1 => Cause::Opened,
+                _ => Cause::Reopened,
+            };
+            fanout.changed(now, before.and_then(Conversation::claimant), cause, agents);
+        }
+        for side in [Which::First, Which::Second] {
+            let Some(reader) = conversation.reader(side) else { continue };
+            let (is, was) = (conversation.side(side), before.map(|b| *b.side(side)).unwrap_or_default());
+            let said = conversation.side(side.other()).said;
+            let raised = |is: Seq, was: Seq| (is > was).then_some(is.min(said)).filter(|&seq| seq > was);
+            let moved = Moved { delivered: raised(is.delivered, was.delivered), read: raised(is.read, was.read) };
+            fanout.receipts(conversation, reader, side, moved, agents);
+        }
+        fanout
     }
 
     /// Tells the other side how far somebody has come.

@@ -10,13 +10,16 @@ use super::session::Session;
 use crate::{
     domain::{
         command::{Command, Outcome},
-        ids::{ConversationId, Seq},
+        conversation::Conversation,
+        cursor::Which,
+        ids::{ConversationId, Seq, ShopId, Timestamp, UserId},
         offline::Entry,
         people::Person,
         refusal::Refusal,
     },
-    protocol::{close::Close, event::Notice},
+    protocol::{close::Close, envelope::Envelope, event::Notice},
     socket::Connection,
+    store::changes::Glimpse,
 };
 
 /// Where a session's actor is.
@@ -111,10 +114,12 @@ pub struct HintAnswer {
 #[derive(Message, Clone, Debug)]
 #[rtype(result = "()")]
 pub enum Push {
-    /// A message, encoded once for all. `due` is false for copies of the user's own messages, which nobody has to ack.
+    /// A message, encoded once for all; the node has told everything up to `after`. `due` is false for copies of the user's own
+    /// messages, which nobody has to ack.
     Message {
         conversation: ConversationId,
         seq: Seq,
+        after: Seq,
         frame: Bytes,
         due: bool,
     },
@@ -141,28 +146,78 @@ pub enum Push {
         from: Seq,
         upto: Seq,
     },
+    /// The user's tokens that were issued before that second are refused.
+    Revoke {
+        before: i64,
+    },
     Close(Close),
 }
 
-/// From a dispatcher to the `ChatServer`: something for all sessions of some users.
+/// From a dispatcher to the `ChatServer`: something for all sessions of some users on this node.
 #[derive(Clone, Debug)]
 pub struct Told {
     pub to: Vec<Arc<Person>>,
     /// The session that knows already.
     pub except: Option<SessionId>,
     pub push: Push,
-    /// For the offline lists of those who have no session.
+    /// For the offline lists of those who have no session on any node.
     pub offline: Option<Entry>,
 }
 
+#[derive(Message, Debug, Default)]
+#[rtype(result = "()")]
+pub struct Tell {
+    pub told: Vec<Told>,
+    /// The same news for other nodes.
+    pub relay: Option<Relay>,
+}
+
+impl Tell {
+    /// For this node alone.
+    pub fn here(told: Vec<Told>) -> Tell {
+        Tell { told, relay: None }
+    }
+}
+
+/// News for the nodes where any of these users, or an agent of the shop, has a session.
+#[derive(Debug)]
+pub struct Relay {
+    pub news: Envelope,
+    pub users: Vec<UserId>,
+    pub shop: Option<ShopId>,
+}
+
+/// From the `ChatServer` to a dispatcher: something that another node has written.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
-pub struct Tell(pub Vec<Told>);
+pub struct Happened {
+    pub outcome: Outcome,
+    pub except: Option<SessionId>,
+}
 
-/// From the `ChatServer` to a dispatcher: somebody's first session has come, or the last one has gone.
-#[derive(Message, Clone, Debug)]
+/// From the `ChatServer` to a dispatcher: somebody types, on another node.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct Types {
+    pub conversation: Box<Conversation>,
+    pub by: Arc<Person>,
+    pub side: Which,
+    pub on: bool,
+}
+
+/// From the `ChatServer` to a dispatcher: somebody's first session has come, or the last one has gone, on whatever node.
+#[derive(Message, Clone, Copy, Debug)]
 #[rtype(result = "()")]
 pub struct Seen {
-    pub person: Arc<Person>,
+    pub user: UserId,
     pub online: bool,
+}
+
+/// From the `ChatServer` to a dispatcher: these conversations have changed lately, whoever has told of it.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct Swept {
+    pub changed: Vec<Glimpse>,
+    /// What has not changed since is not on its way any more.
+    pub settled: Timestamp,
 }

@@ -3,7 +3,9 @@
 //! Sessions live on the threads of the web server. The others share one thread, so that what they say to each other keeps its order
 //! and costs next to nothing.
 
+pub mod attendance;
 pub mod chat_server;
+pub mod cluster_link;
 pub mod direct_dispatcher;
 pub mod fanout;
 pub mod journal;

@@ -16,7 +16,7 @@ use crate::{
     auth::token::Tokens,
     domain::{
         command::{Act, Command, Target},
-        ids::{ConversationId, UserId},
+        ids::{ConversationId, NodeId, UserId},
         people::{Person, Shop},
         refusal::Refusal,
     },
@@ -27,6 +27,7 @@ use crate::{
 
 /// The services of a node. One, shared by all its threads.
 pub struct Node {
+    pub id: NodeId,
     pub journal: Addr<Journal>,
     pub chat: Addr<ChatServer>,
     pub direct: Addr<DirectDispatcher>,

@@ -1,16 +1,22 @@
 //! Redelivery: the sweeps that heal what a crash or a loss has left behind.
 //!
-//! A session repeats by itself what its client has not acked. This actor fills the offline lists from the store when they are not
-//! complete (the process ended between a commit and a push, or Redis has lost its memory), and takes conversations from claimants
-//! that have been gone too long.
+//! A session repeats by itself what its client has not acked. This actor looks every two seconds at the conversations that have changed
+//! lately, so that whoever has missed something (a node died between commit and hand-over, the link lost an event) gets it; it fills the
+//! offline lists from the store when they are not complete (a process ended between a commit and a push, or Redis has lost its
+//! memory); and it takes conversations from claimants that have been gone too long.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix::prelude::*;
 use tokio::sync::oneshot;
 
 use super::{
-    chat_server::{WhoIsGone, WhoIsHere},
+    chat_server::{IsFirst, Revoke, Sweep, WhoIsThere},
+    journal::write,
     mail::{Asked, Do},
     node::Node,
     offline_box::{AskComplete, Filled, Ops, SetComplete},
@@ -18,51 +24,81 @@ use super::{
 use crate::{
     domain::{
         command::{Act, Command, Target},
-        ids::UserId,
+        ids::{Timestamp, UserId},
         offline::Op,
         refusal::Refusal,
     },
-    store::{conversations, users, waiting_acks},
+    store::{changes, conversations, nodes, users, waiting_acks},
 };
+
+const SWEEP: Duration = Duration::from_secs(2);
+/// What changed so long before the last good sweep is looked at again: a transaction may take that long, and clocks differ.
+const OVERLAP_MS: i64 = 10_000;
+/// What is not delivered so long after it was written is not on its way.
+const SETTLED_MS: i64 = 1_000;
 
 const LISTS: Duration = Duration::from_secs(2);
 const CLAIMS: Duration = Duration::from_secs(5);
+/// How often rows of nodes and agents long gone are removed.
+const CLEAN: Duration = Duration::from_secs(600);
 
 pub struct Redelivery {
     node: Arc<Node>,
     claim_grace: Duration,
     filling: bool,
-    /// Whether this process has filled the lists: what the one before it had to push may be missing.
-    filled: bool,
+    /// What this node, or one that has died, had to push may be missing: the lists are to be filled.
+    lacking: bool,
+    sweeping: bool,
+    /// When the last good sweep began.
+    swept: Timestamp,
+    cleaned: Instant,
 }
 
 impl Redelivery {
     pub fn new(node: Arc<Node>, claim_grace: Duration) -> Redelivery {
-        Redelivery { node, claim_grace, filling: false, filled: false }
+        let (swept, cleaned) = (super::now(), Instant::now());
+        Redelivery { node, claim_grace, filling: false, lacking: true, sweeping: false, swept, cleaned }
+    }
+
+    fn sweep(&mut self, ctx: &mut Context<Self>) {
+        if std::mem::replace(&mut self.sweeping, true) {
+            return;
+        }
+        let (node, now) = (self.node.clone(), super::now());
+        let since = Timestamp(self.swept.0 - OVERLAP_MS);
+        let sweeping = async move { sweep(&node, since, now).await };
+        ctx.spawn(sweeping.into_actor(self).map(move |swept, this, _| {
+            this.sweeping = false;
+            match swept {
+                Ok(()) => this.swept = now,
+                Err(refusal) => tracing::debug!(?refusal, "a sweep was broken off"),
+            }
+        }));
     }
 
     fn check_lists(&mut self, ctx: &mut Context<Self>) {
         if std::mem::replace(&mut self.filling, true) {
             return;
         }
-        let (node, first) = (self.node.clone(), !self.filled);
-        let filling = async move { fill_lists(&node, first).await };
-        ctx.spawn(filling.into_actor(self).map(|filled, this, _| {
+        let (node, lacking) = (self.node.clone(), std::mem::take(&mut self.lacking));
+        let filling = async move { fill_lists(&node, lacking).await };
+        ctx.spawn(filling.into_actor(self).map(move |filled, this, _| {
             this.filling = false;
-            match filled {
-                Ok(()) => this.filled = true,
-                Err(refusal) => {
-                    this.filled = false;
-                    tracing::debug!(?refusal, "offline lists were not filled");
-                }
+            if let Err(refusal) = filled {
+                this.lacking |= lacking;
+                tracing::debug!(?refusal, "offline lists were not filled");
             }
         }));
     }
 
     fn check_claims(&mut self, ctx: &mut Context<Self>) {
         let (node, grace) = (self.node.clone(), self.claim_grace);
+        let clean = self.cleaned.elapsed() > CLEAN;
+        if clean {
+            self.cleaned = Instant::now();
+        }
         let checked = async move {
-            if let Err(refusal) = release_gone(&node, grace).await {
+            if let Err(refusal) = release_abandoned(&node, grace, clean).await {
                 tracing::debug!(?refusal, "claims were not checked");
             }
         };
@@ -75,6 +111,7 @@ impl Actor for Redelivery {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.check_lists(ctx);
+        ctx.run_interval(SWEEP, Self::sweep);
         ctx.run_interval(LISTS, Self::check_lists);
         ctx.run_interval(CLAIMS.min(self.claim_grace / 2).max(Duration::from_millis(100)), Self::check_claims);
     }
@@ -82,11 +119,17 @@ impl Actor for Redelivery {
 
 /// Fills the lists where they have lost something: for each conversation that waits, what each agent on duty has not acked. What is
 /// due to buyers, claimants and direct users follows from their cursors alone.
-async fn fill_lists(node: &Node, in_any_case: bool) -> Result<(), Refusal> {
+async fn fill_lists(node: &Node, lacking: bool) -> Result<(), Refusal> {
     let (ask, complete) = oneshot::channel();
     node.offline.do_send(AskComplete(ask));
     let complete = complete.await.map_err(|_| Refusal::BUSY)?.map_err(|_| Refusal::BUSY)?;
-    if complete && !in_any_case {
+    if complete && !lacking {
+        return Ok(());
+    }
+    // A node that joins others does not fill the lists that they keep.
+    let me = node.id;
+    if complete && node.chat.send(IsFirst(me)).await.is_ok_and(|first| !first) {
+        node.offline.do_send(Filled);
         return Ok(());
     }
     // From now on, so that what is dropped while they are filled makes them incomplete again.
@@ -95,7 +138,7 @@ async fn fill_lists(node: &Node, in_any_case: bool) -> Result<(), Refusal> {
     completed.await.map_err(|_| Refusal::BUSY)?.map_err(|_| Refusal::BUSY)?;
     let due = node.read(waiting_acks::due_to_agents).await?;
     let users: Vec<UserId> = due.iter().map(|(person, _)| person.id).collect::<HashSet<_>>().into_iter().collect();
-    let here = node.chat.send(WhoIsHere(users)).await.map_err(|_| Refusal::BUSY)?;
+    let here = node.chat.send(WhoIsThere(users)).await.map_err(|_| Refusal::BUSY)?;
     let ops: Vec<Op> = due
         .into_iter()
         .filter(|(person, _)| !here.contains(&person.id))
@@ -109,15 +152,57 @@ async fn fill_lists(node: &Node, in_any_case: bool) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Takes conversations from claimants who have had no session for `grace`.
-async fn release_gone(node: &Node, grace: Duration) -> Result<(), Refusal> {
-    let claims = node.read(conversations::claims).await?;
-    let users = claims.iter().map(|claim| claim.2).collect();
-    let gone = node.chat.send(WhoIsGone { users, longer_than: grace }).await.map_err(|_| Refusal::BUSY)?;
+/// Something may have been missed: look now.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct SweepNow;
+
+impl Handler<SweepNow> for Redelivery {
+    type Result = ();
+
+    fn handle(&mut self, _: SweepNow, ctx: &mut Self::Context) {
+        self.sweep(ctx);
+    }
+}
+
+/// Another node has gone: what it had to push to lists may be missing, and what it had to tell too.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct NodeGone;
+
+impl Handler<NodeGone> for Redelivery {
+    type Result = ();
+
+    fn handle(&mut self, _: NodeGone, ctx: &mut Self::Context) {
+        self.sweep(ctx);
+        let asking = self.node.chat.send(IsFirst(self.node.id)).into_actor(self);
+        ctx.spawn(asking.map(|first, this, _| this.lacking |= first.unwrap_or(true)));
+    }
+}
+
+/// Shows everybody here what has changed since `since`.
+async fn sweep(node: &Node, since: Timestamp, now: Timestamp) -> Result<(), Refusal> {
+    let (changed, revoked) =
+        node.read(move |db| Ok((changes::conversations(db, since)?, changes::revocations(db, since)?))).await?;
+    if !changed.is_empty() {
+        node.chat.do_send(Sweep { changed, settled: Timestamp(now.0 - SETTLED_MS) });
+    }
+    for (user, before) in revoked {
+        node.chat.do_send(Revoke { user, before, everywhere: false });
+    }
+    Ok(())
+}
+
+/// Takes conversations from claimants who have been on no live node for `grace`.
+async fn release_abandoned(node: &Node, grace: Duration, clean: bool) -> Result<(), Refusal> {
+    let grace_ms = i64::try_from(grace.as_millis()).unwrap_or(i64::MAX / 4);
+    if clean {
+        write(&node.journal, move |db| Ok(nodes::clean(db, grace_ms)?)).await?;
+    }
+    let abandoned = node.read(move |db| nodes::abandoned_claims(db, grace_ms)).await?;
     // A removal that was broken off has left claims to somebody who is no agent any more.
     let orphans = node.read(conversations::orphaned_claims).await?;
-    let lost = claims.into_iter().filter(|claim| gone.contains(&claim.2)).chain(orphans);
-    for (conversation, claim_version, claimant) in lost {
+    for (conversation, claim_version, claimant) in abandoned.into_iter().chain(orphans) {
         let Some(user) = node.read(move |db| users::by_id(db, claimant)).await? else { continue };
         let route = node.route(&Target::Conversation(conversation), claimant).await?;
         let act = Act::LoseClaimant { conversation, claim_version };

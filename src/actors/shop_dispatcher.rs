@@ -2,7 +2,8 @@
 //!
 //! It passes commands to the journal, which decides them in its transaction, and fans out what has come of them: a buyer's messages to
 //! all agents on duty until one of them claims the conversation, then to that one alone. What it knows of agents and claims it
-//! learns from outcomes, in the order in which they were written.
+//! learns from outcomes: those of its own node in the order in which they were written, those of other nodes as they come, the one with
+//! the highest revision being the latest. Each node's dispatcher tells the sessions of its own node.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -13,11 +14,11 @@ use std::{
 use actix::prelude::*;
 
 use super::{
-    chat_server::{ChatServer, WhoIsHere},
+    chat_server::{Arrival, ChatServer, Roster, WhoIsThere},
     direct_dispatcher::load,
     fanout::{self, Fanout},
     journal::{Append, Journal},
-    mail::{Do, Hint, HintAnswer, HintKind, Push, Seen, Tell, Told, Written},
+    mail::{Do, Happened, Hint, HintAnswer, HintKind, Push, Relay, Seen, SessionId, Swept, Tell, Told, Types, Written},
     node::blocking,
     offline_box::{OfflineBox, Ops},
 };
@@ -25,22 +26,27 @@ use crate::{
     domain::{
         audience,
         command::{Outcome, Snapshot},
-        conversation::{Cause, Conversation, Standing, State},
-        cursor::Which,
+        conversation::{Cause, Conversation, Moved, Standing, State},
+        cursor::{Given, Which},
         ids::{ConversationId, UserId},
         people::{Agent, Person, Shop, Status},
         presence::{Noted, Of, Presence, Presences},
         refusal::Refusal,
         waiting_line::WaitingLine,
     },
-    protocol::event::{self, Notice, Whose},
-    store::{Db, agents, conversations, pool::Readers},
+    protocol::{
+        envelope::Envelope,
+        event::{self, Notice, Whose},
+    },
+    store::{Db, agents, changes::Glimpse, conversations, people::People, pool::Readers},
 };
 
 /// News of messages are merged to one in this time, per conversation.
 const ACTIVITY: Duration = Duration::from_secs(1);
 /// How long to wait before the store is asked again.
 const STORE_PAUSE: Duration = Duration::from_millis(500);
+/// How often the shop's agents are read anew, in case a change of them has not been told.
+const ROSTER: Duration = Duration::from_secs(30);
 /// How often somebody who waits may be told to have moved up.
 const POSITIONS: Duration = Duration::from_secs(10);
 
@@ -52,16 +58,25 @@ pub struct ShopDispatcher {
     readers: Readers,
     presence_delay: Duration,
     agents: Vec<Agent>,
-    /// The agents who have a session.
+    /// The agents who have a session, on whatever node.
     here: HashSet<UserId>,
     /// The conversations that are not resolved.
-    open: HashMap<ConversationId, Arc<Conversation>>,
+    open: HashMap<ConversationId, Known>,
+    /// Those that have been resolved lately, with their revision: what comes late does not open them again.
+    resolved: HashMap<ConversationId, (i64, Instant)>,
     of_buyer: HashMap<UserId, ConversationId>,
     line: WaitingLine,
     /// What those who wait have last been told, and when.
     told_position: HashMap<ConversationId, (usize, Instant)>,
     activity: HashMap<ConversationId, Activity>,
     presences: Presences,
+}
+
+/// What is known of a conversation.
+struct Known {
+    conversation: Arc<Conversation>,
+    /// The messages that have been told on this node.
+    told: Given,
 }
 
 struct Activity {
@@ -94,6 +109,7 @@ impl ShopDispatcher {
             agents: Vec::new(),
             here: HashSet::new(),
             open: HashMap::new(),
+            resolved: HashMap::new(),
             of_buyer: HashMap::new(),
             line: WaitingLine::default(),
             told_position: HashMap::new(),
@@ -119,7 +135,7 @@ impl ShopDispatcher {
                 }
             };
             let agents = start.agents.iter().map(|agent| agent.person.id).collect();
-            let here = chat.send(WhoIsHere(agents)).await.unwrap_or_default();
+            let here = chat.send(WhoIsThere(agents)).await.unwrap_or_default();
             (start, here)
         };
         let learned = learning.into_actor(self).map(|(start, here), this, ctx| this.learned(start, here, ctx));
@@ -131,10 +147,27 @@ impl ShopDispatcher {
         self.learn(ctx, move |db| Ok(Start { agents: roster(db, shop)?, open: conversations::open(db, shop)? }));
     }
 
+    /// Reads who works here while everything goes on.
+    fn read_roster(&mut self, ctx: &mut Context<Self>) {
+        let (readers, shop) = (self.readers.clone(), self.shop.id);
+        let read = blocking(move || readers.read(|db| roster(db, shop))).into_actor(self);
+        ctx.spawn(read.map(|agents, this, ctx| {
+            if agents.is_ok_and(|agents| agents != this.agents) {
+                ctx.notify(AgentsChanged);
+            }
+        }));
+    }
+
     fn learned(&mut self, start: Start, here: HashSet<UserId>, ctx: &mut Context<Self>) {
         self.agents = start.agents;
+        let agents = self.agents.iter().map(|agent| agent.person.id).collect();
+        self.chat.do_send(Roster { shop: self.shop.id, agents });
         for conversation in start.open {
+            let (id, last_seq) = (conversation.id, conversation.last_seq);
             self.note(&Arc::new(conversation));
+            if let Some(known) = self.open.get_mut(&id) {
+                known.told.insert(1, last_seq);
+            }
         }
         for agent in &self.agents {
             let id = agent.person.id;
@@ -147,21 +180,33 @@ impl ShopDispatcher {
         watch(noted, self.presence_delay, ctx);
     }
 
-    /// Takes note of how a conversation stands.
-    fn note(&mut self, conversation: &Arc<Conversation>) {
+    /// Takes note of how a conversation stands; false where something later is known already.
+    fn note(&mut self, conversation: &Arc<Conversation>) -> bool {
+        let (id, buyer, revision) = (conversation.id, conversation.first_person().id, conversation.revision);
+        let known = self.open.get(&id).map(|known| known.conversation.revision);
+        if known.or(self.resolved.get(&id).map(|it| it.0)).is_some_and(|known| known > revision) {
+            return false;
+        }
         self.line.update(conversation);
-        let (id, buyer) = (conversation.id, conversation.first_person().id);
         if conversation.state == State::Resolved {
             self.open.remove(&id);
             self.of_buyer.remove(&buyer);
             self.activity.remove(&id);
+            self.resolved.insert(id, (revision, Instant::now()));
         } else {
-            self.open.insert(id, conversation.clone());
+            self.resolved.remove(&id);
+            let known = self.open.entry(id).or_insert_with(|| {
+                let mut told = Given::default();
+                told.insert(1, conversation.opened_seq - 1);
+                Known { conversation: conversation.clone(), told }
+            });
+            known.conversation = conversation.clone();
             self.of_buyer.insert(buyer, id);
         }
         if conversation.state != State::Waiting {
             self.told_position.remove(&id);
         }
+        true
     }
 
     /// Somebody has a session and takes new conversations.
@@ -169,11 +214,41 @@ impl ShopDispatcher {
         self.agents.iter().any(|agent| agent.status == Status::Online && self.here.contains(&agent.person.id))
     }
 
+    /// Whom to tell, on this node, of something that has been written here or on another.
+    fn fan_out(&self, outcome: &Outcome, except: Option<SessionId>) -> Fanout {
+        let told = match outcome {
+            Outcome::Stored { message, .. } => self.open.get(&message.conversation).map(|known| &known.told),
+            _ => None,
+        };
+        if self.is_outdated(outcome) { Fanout::default() } else { Fanout::of(outcome, &self.agents, except, told) }
+    }
+
+    /// Whether it tells of a state or a cursor behind what has been told already.
+    fn is_outdated(&self, outcome: &Outcome) -> bool {
+        let known = |now: &Conversation| {
+            let open = self.open.get(&now.id).map(|known| known.conversation.revision);
+            open.or(self.resolved.get(&now.id).map(|it| it.0)).is_some_and(|known| known > now.revision)
+        };
+        match outcome {
+            Outcome::Changed { now, .. } => known(&now.conversation),
+            Outcome::Moved { now, side, .. } => self.open.get(&now.id).is_some_and(|known| {
+                let (latest, this) = (known.conversation.side(*side), now.side(*side));
+                latest.delivered > this.delivered || latest.read > this.read
+            }),
+            _ => false,
+        }
+    }
+
+    /// Takes note of an outcome, and tells what follows from it.
     fn happened(&mut self, outcome: &Outcome, ctx: &mut Context<Self>) {
         match outcome {
-            Outcome::Stored { now, cause, .. } => {
-                self.note(&Arc::new(now.conversation.clone()));
+            Outcome::Stored { now, message, cause } => {
+                let latest = self.note(&Arc::new(now.conversation.clone()));
+                if let Some(known) = self.open.get_mut(&message.conversation) {
+                    known.told.insert(message.seq, message.seq);
+                }
                 match cause {
+                    _ if !latest => {}
                     Some(_) => self.welcome_buyer(&now.conversation),
                     None => self.note_activity(now, ctx),
                 }
@@ -184,11 +259,33 @@ impl ShopDispatcher {
                     self.tell_buyers_presence(&now.conversation);
                 }
             }
-            Outcome::Moved { now, .. } => self.note(now),
-            Outcome::Recalled { now, .. } => self.note(&Arc::new(now.conversation.clone())),
+            Outcome::Moved { now, .. } => _ = self.note(now),
+            Outcome::Recalled { now, .. } => _ = self.note(&Arc::new(now.conversation.clone())),
             Outcome::StatusSet { agent, .. } => self.set_agent(agent.clone(), ctx),
             _ => {}
         }
+    }
+
+    /// A conversation has changed without this node having been told how.
+    fn heal(&mut self, now: &Arc<Snapshot>, ctx: &mut Context<Self>) {
+        let conversation = Arc::new(now.conversation.clone());
+        let id = conversation.id;
+        let before = self.open.get(&id).map(|known| known.conversation.clone());
+        let fanout = Fanout::healed(now, before.as_deref(), &self.agents);
+        if !self.note(&conversation) {
+            return;
+        }
+        let mut told_all = fanout.told;
+        if let Some(known) = self.open.get_mut(&id) {
+            let (from, upto) = (known.told.reach(0, conversation.last_seq) + 1, conversation.last_seq);
+            if from <= upto {
+                known.told.insert(from, upto);
+                let to = fanout::owned(audience::of_side(&conversation, Which::Second, &self.agents));
+                told_all.push(told(to, Push::HandOver { conversation: id, from, upto }));
+                self.note_activity(now, ctx);
+            }
+        }
+        self.tell(told_all);
     }
 
     // Those who wait.
@@ -213,10 +310,10 @@ impl ShopDispatcher {
             let last = self.told_position.get(&id);
             let known =
                 last.is_some_and(|&(last, at)| last == position || now.saturating_duration_since(at) < POSITIONS);
-            if let Some(conversation) = self.open.get(&id).filter(|_| !known) {
+            if let Some(waiting) = self.open.get(&id).filter(|_| !known) {
                 self.told_position.insert(id, (position, now));
                 let notice = Notice::QueuePosition { conversation: id, position };
-                all.push(told(vec![conversation.first_person().clone()], Push::Notice(notice)));
+                all.push(told(vec![waiting.conversation.first_person().clone()], Push::Notice(notice)));
             }
         }
         self.tell(all);
@@ -266,6 +363,19 @@ impl ShopDispatcher {
         self.set_presence(Of::Shop, self.shop_presence(), ctx);
     }
 
+    fn seen(&mut self, user: UserId, online: bool, ctx: &mut Context<Self>) {
+        let status = self.agents.iter().find(|agent| agent.person.id == user).map(|agent| agent.status);
+        if status.is_some() {
+            if online {
+                self.here.insert(user);
+            } else {
+                self.here.remove(&user);
+            }
+            self.set_presence(Of::Shop, self.shop_presence(), ctx);
+        }
+        self.set_presence(Of::User(user), Presence { online, status }, ctx);
+    }
+
     fn shop_presence(&self) -> Presence {
         Presence { online: self.on_duty(), status: None }
     }
@@ -282,7 +392,7 @@ impl ShopDispatcher {
         let frame = |whose| event::presence(whose, now.online, now.status, at);
         let (key, frame, to): (i64, String, Vec<_>) = match of {
             Of::Shop => {
-                let buyers = self.open.values().map(|conversation| conversation.first_person().clone());
+                let buyers = self.open.values().map(|known| known.conversation.first_person().clone());
                 (-1, frame(Whose::Shop(&self.shop)), buyers.collect())
             }
             Of::User(user) => match self.agents.iter().find(|agent| agent.person.id == user) {
@@ -295,7 +405,7 @@ impl ShopDispatcher {
                         self.presences.forget(of);
                     }
                     let open = self.of_buyer.get(&user).and_then(|id| self.open.get(id));
-                    let Some(conversation) = open else { return };
+                    let Some(Known { conversation, .. }) = open else { return };
                     let claimant = conversation.claimant().cloned();
                     (user.0, frame(Whose::User(conversation.first_person())), claimant.into_iter().collect())
                 }
@@ -315,8 +425,46 @@ impl ShopDispatcher {
 
     fn tell(&self, told: Vec<Told>) {
         if !told.is_empty() {
-            self.chat.do_send(Tell(told));
+            self.chat.do_send(Tell::here(told));
         }
+    }
+
+    /// Where else an outcome has to be known: where its shop's agents are, and those in the conversation; and when it changes who waits,
+    /// where those are who do.
+    fn relay(&self, outcome: &Outcome, except: Option<SessionId>) -> Option<Relay> {
+        let (users, shop) = match outcome {
+            Outcome::Stored { now, cause, .. } => {
+                let mut users = members(&now.conversation);
+                if cause.is_some() {
+                    users.extend(self.line.iter().filter_map(|id| self.buyer(id)));
+                }
+                (users, true)
+            }
+            Outcome::Changed { now, before, .. } => {
+                let mut users = members(&now.conversation);
+                users.extend(before.as_ref().map(|person| person.id));
+                users.extend(self.line.iter().filter_map(|id| self.buyer(id)));
+                (users, true)
+            }
+            // How far somebody has come concerns the other side, and that person's other sessions.
+            Outcome::Moved { now, by, moved, .. } if *moved != Moved::default() => {
+                let mut users = members(now);
+                users.push(by.id);
+                (users, now.claimant().is_none())
+            }
+            Outcome::Settled { by, .. } => (vec![by.id], false),
+            Outcome::Recalled { now, first_time: true, .. } => (members(&now.conversation), true),
+            Outcome::StatusSet { .. } => {
+                (self.open.values().map(|known| known.conversation.first_person().id).collect(), true)
+            }
+            _ => return None,
+        };
+        let news = Envelope::Happened { outcome: outcome.clone(), except };
+        Some(Relay { news, users, shop: shop.then_some(self.shop.id) })
+    }
+
+    fn buyer(&self, id: ConversationId) -> Option<UserId> {
+        self.open.get(&id).map(|known| known.conversation.first_person().id)
     }
 
     fn standing(&self, conversation: &Conversation, user: UserId) -> Result<Standing, Refusal> {
@@ -329,7 +477,10 @@ impl ShopDispatcher {
         let standing = self.standing(conversation, by.id)?;
         if let HintKind::Typing(on) = what {
             let side = conversation.speaks_for(by.id, standing)?;
-            self.tell(vec![fanout::typing(conversation, by, side, on, &self.agents)]);
+            let told = vec![fanout::typing(conversation, by, side, on, &self.agents)];
+            let users = told.iter().flat_map(|told| &told.to).map(|person| person.id).collect();
+            let news = Envelope::Typing { conversation: Box::new(conversation.clone()), by: by.clone(), side, on };
+            self.chat.do_send(Tell { told, relay: Some(Relay { news, users, shop: None }) });
         }
         Ok(())
     }
@@ -340,6 +491,12 @@ fn watch(noted: Option<Noted>, delay: Duration, ctx: &mut Context<ShopDispatcher
     if let Some(noted) = noted {
         ctx.run_later(delay, move |this, _| this.tell_presence(noted));
     }
+}
+
+/// Those in the conversation: the buyer and the claimant.
+fn members(conversation: &Conversation) -> Vec<UserId> {
+    let claimant = conversation.claimant().map(|agent| agent.id);
+    std::iter::once(conversation.first_person().id).chain(claimant).collect()
 }
 
 fn told(to: Vec<Arc<Person>>, push: Push) -> Told {
@@ -356,6 +513,10 @@ impl Actor for ShopDispatcher {
     fn started(&mut self, ctx: &mut Self::Context) {
         self.learn_all(ctx);
         ctx.run_interval(POSITIONS / 10, |this, _| this.tell_positions());
+        ctx.run_interval(ROSTER, |this, ctx| {
+            this.resolved.retain(|_, (_, since)| since.elapsed() < ROSTER);
+            this.read_roster(ctx);
+        });
     }
 }
 
@@ -372,12 +533,118 @@ impl Handler<Written> for ShopDispatcher {
 
     fn handle(&mut self, Written { reply, asked }: Written, ctx: &mut Self::Context) {
         if let Ok(outcome) = &reply {
-            let fanout = Fanout::of(outcome, &self.agents, asked.session());
-            self.tell(fanout.told);
-            self.offline.do_send(Ops(fanout.offline));
+            let except = asked.session();
+            let Fanout { told, offline } = self.fan_out(outcome, except);
+            let relay = self.relay(outcome, except);
+            self.chat.do_send(Tell { told, relay });
+            self.offline.do_send(Ops(offline));
             self.happened(outcome, ctx);
         }
         asked.answer(reply);
+    }
+}
+
+impl Handler<Happened> for ShopDispatcher {
+    type Result = ();
+
+    fn handle(&mut self, Happened { outcome, except }: Happened, ctx: &mut Self::Context) {
+        self.chat.do_send(Arrival(self.fan_out(&outcome, except).told));
+        self.happened(&outcome, ctx);
+    }
+}
+
+impl Handler<Types> for ShopDispatcher {
+    type Result = ();
+
+    fn handle(&mut self, Types { conversation, by, side, on }: Types, _: &mut Self::Context) {
+        self.tell(vec![fanout::typing(&conversation, &by, side, on, &self.agents)]);
+    }
+}
+
+impl Handler<Swept> for ShopDispatcher {
+    type Result = ();
+
+    fn handle(&mut self, Swept { changed, settled }: Swept, ctx: &mut Self::Context) {
+        let (mut missed, mut outdated) = (Vec::new(), Vec::new());
+        for Glimpse { id, last_seq, revision, at, .. } in changed {
+            if at >= settled {
+                continue;
+            }
+            let resolved = self.resolved.get(&id).is_some_and(|it| it.0 >= revision);
+            match self.open.get_mut(&id) {
+                Some(known) if known.conversation.revision >= revision => {
+                    let from = known.told.reach(0, last_seq) + 1;
+                    if from <= last_seq {
+                        known.told.insert(from, last_seq);
+                        let to = fanout::owned(audience::of_side(&known.conversation, Which::Second, &self.agents));
+                        let push = Push::HandOver { conversation: id, from, upto: last_seq };
+                        missed.push(told(to, push));
+                    }
+                }
+                None if resolved => {}
+                _ => outdated.push(id),
+            }
+        }
+        metrics::counter!("shopbell_repaired_total").increment((missed.len() + outdated.len()) as u64);
+        self.tell(missed);
+        if outdated.is_empty() {
+            return;
+        }
+        let readers = self.readers.clone();
+        let reading = move || {
+            readers.read(|db| {
+                let mut people = People::default();
+                let found = outdated.iter().map(|id| conversations::snapshot(db, &mut people, *id));
+                found.filter_map(Result::transpose).collect::<diesel::QueryResult<Vec<_>>>()
+            })
+        };
+        let read = blocking(reading).into_actor(self).map(|read, this, ctx| {
+            for now in read.into_iter().flatten() {
+                this.heal(&Arc::new(now), ctx);
+            }
+        });
+        ctx.spawn(read);
+    }
+}
+
+/// See anew who is there: nodes have come or gone.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct LookAround;
+
+impl Handler<LookAround> for ShopDispatcher {
+    type Result = ();
+
+    fn handle(&mut self, _: LookAround, ctx: &mut Self::Context) {
+        let agents = self.agents.iter().map(|agent| agent.person.id);
+        let concerned: Vec<UserId> = agents.chain(self.of_buyer.keys().copied()).collect();
+        let asking = self.chat.send(WhoIsThere(concerned.clone())).into_actor(self);
+        ctx.spawn(asking.map(move |there, this, ctx| {
+            let Ok(there) = there else { return };
+            for user in concerned {
+                let is_agent = this.agents.iter().any(|agent| agent.person.id == user);
+                // Of a buyer who is not there nothing needs to be noted unless it was there before.
+                if is_agent
+                    || there.contains(&user)
+                    || this.presences.told(Of::User(user)).is_none_or(|told| told.online)
+                {
+                    this.seen(user, there.contains(&user), ctx);
+                }
+            }
+        }));
+    }
+}
+
+/// Nobody here has to do with the shop any more.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Rest;
+
+impl Handler<Rest> for ShopDispatcher {
+    type Result = ();
+
+    fn handle(&mut self, _: Rest, ctx: &mut Self::Context) {
+        ctx.stop();
     }
 }
 
@@ -386,8 +653,8 @@ impl Handler<Hint> for ShopDispatcher {
 
     fn handle(&mut self, hint: Hint, ctx: &mut Self::Context) {
         let Hint { by, conversation: id, what, session, id: frame } = hint;
-        if let Some(conversation) = self.open.get(&id) {
-            let reply = self.hint(conversation, &by, what);
+        if let Some(known) = self.open.get(&id) {
+            let reply = self.hint(&known.conversation, &by, what);
             return session.do_send(HintAnswer { id: frame, conversation: id, what, reply });
         }
         let loaded = load(self.readers.clone(), id).into_actor(self).map(move |loaded, this, _| {
@@ -401,17 +668,8 @@ impl Handler<Hint> for ShopDispatcher {
 impl Handler<Seen> for ShopDispatcher {
     type Result = ();
 
-    fn handle(&mut self, Seen { person, online }: Seen, ctx: &mut Self::Context) {
-        let status = self.agents.iter().find(|agent| agent.person.id == person.id).map(|agent| agent.status);
-        if status.is_some() {
-            if online {
-                self.here.insert(person.id);
-            } else {
-                self.here.remove(&person.id);
-            }
-            self.set_presence(Of::Shop, self.shop_presence(), ctx);
-        }
-        self.set_presence(Of::User(person.id), Presence { online, status }, ctx);
+    fn handle(&mut self, Seen { user, online }: Seen, ctx: &mut Self::Context) {
+        self.seen(user, online, ctx);
     }
 }
 

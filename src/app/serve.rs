@@ -17,7 +17,9 @@ use tokio::{
 use super::{config::Config, demo, secret, telemetry};
 use crate::{
     actors::{
-        chat_server::{Broadcast, ChatServer, Count},
+        attendance::Attendance,
+        chat_server::{Attended, Broadcast, ChatServer, Count, Join},
+        cluster_link::ClusterLink,
         journal::{self, Drain, Journal},
         mail::Push,
         node::{self, Node, Settings},
@@ -28,6 +30,7 @@ use crate::{
     auth::token::Tokens,
     domain::{
         content::TEXT_MAX,
+        ids::NodeId,
         liveness,
         offline::{Bounds, Lists},
         window,
@@ -41,7 +44,11 @@ use crate::{
         close::Close,
         event::{Heartbeat, Limits, Notice},
     },
-    queue::{keys::Keys, lists::RedisLists},
+    queue::{
+        keys::Keys,
+        link::{self, Link},
+        lists::RedisLists,
+    },
     socket::{self, Codes},
     store::{
         journal::{Rules, Writer},
@@ -89,7 +96,7 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Error> {
     let metrics = telemetry::metrics()?;
 
     let hub = Arbiter::new();
-    let node = start_actors(&config, &location, db, &hub.handle()).await?;
+    let (node, link) = start_actors(&config, &location, db, &hub.handle()).await?;
     let origins = Origins::new(&config.allowed_origins);
     origins.refresh(&node).await;
 
@@ -110,13 +117,17 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Error> {
     let server = http::server(listener, size, node.clone(), origins, Arc::new(api_settings(&config)), metrics)?;
     let handle = server.handle();
     let serving = actix_web::rt::spawn(server);
-    tracing::info!(node = node_name(&config.node), %address, "serving");
+    tracing::info!(%address, "serving");
     announce(address, &logins);
 
     wait_for_signal().await?;
     tracing::info!("draining");
     handle.pause().await;
     drain(&node).await;
+    if let Some(link) = link {
+        // Others learn at once that this node is gone.
+        drop(tokio::task::spawn_blocking(move || link.stop()).await);
+    }
     handle.stop(false).await;
     drop(serving.await);
     tracing::info!("drained");
@@ -153,7 +164,7 @@ async fn start_actors(
     location: &Location,
     db: crate::store::Db,
     hub: &ArbiterHandle,
-) -> Result<Arc<Node>, Error> {
+) -> Result<(Arc<Node>, Option<Arc<Link>>), Error> {
     let readers = location.readers(config.readers)?;
     let rules = Rules { recall_window_ms: i64::try_from(config.recall_window.as_millis()).unwrap_or(i64::MAX) };
     if !location.is_postgres() {
@@ -185,7 +196,11 @@ async fn start_actors(
         }
         None => secret::load_or_make(&config.directory())?,
     };
+    // Positive, and never 0.
+    let id = NodeId(rand::random_range(1..i64::MAX));
+    let name = node_name(&config.node);
     let node = Arc::new(Node {
+        id,
         journal,
         chat,
         direct,
@@ -196,8 +211,20 @@ async fn start_actors(
         socket: Box::leak(Box::new(socket_limits(config))),
     });
     let (swept, grace) = (node.clone(), config.claim_grace);
-    Redelivery::start_in_arbiter(hub, move |_| Redelivery::new(swept, grace));
-    Ok(node)
+    let redelivery = Redelivery::start_in_arbiter(hub, move |_| Redelivery::new(swept, grace));
+    let (attended, called) = (node.clone(), name.clone());
+    let attendance = Attendance::start_in_arbiter(hub, move |_| Attendance::new(attended, id, &called));
+    node.chat.do_send(Attended(attendance));
+    let mut link = None;
+    if let Some(redis) = &config.redis {
+        let settings = link::Settings { me: id, name: name.clone(), stream_events: config.stream_events };
+        let keys = Keys::new(&config.redis_prefix);
+        let cluster = ClusterLink::start(redis.clone(), keys, settings, node.chat.clone(), redelivery)?;
+        link = Some(cluster.ending());
+        node.chat.do_send(Join(cluster));
+    }
+    tracing::info!(node = name, id = %id, "this node");
+    Ok((node, link))
 }
 
 fn settings(config: &Config) -> Settings {

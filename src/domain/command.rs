@@ -163,3 +163,18 @@ pub enum Outcome {
         agent: Agent,
     },
 }
+
+impl Outcome {
+    /// The shop whose people it concerns; `None` in direct conversations, and where it concerns only who has asked.
+    pub fn shop(&self) -> Option<&Arc<Shop>> {
+        match self {
+            Outcome::Stored { now, .. }
+            | Outcome::Changed { now, .. }
+            | Outcome::Recalled { now, .. }
+            | Outcome::Unchanged(now) => now.conversation.shop(),
+            Outcome::Moved { now, .. } => now.shop(),
+            Outcome::StatusSet { shop, .. } => Some(shop),
+            Outcome::Settled { .. } | Outcome::Duplicate { .. } | Outcome::Rated => None,
+        }
+    }
+}

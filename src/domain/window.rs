@@ -129,6 +129,9 @@ impl Window {
 
     /// The user receives for this conversation from now on: what is due follows, after the flush at login if that is still under way.
     pub fn hand_over(&mut self, conversation: ConversationId, from: Seq, upto: Seq) {
+        if self.given.get(&conversation).is_some_and(|given| given.reach(from - 1, upto) == upto) {
+            return;
+        }
         match &mut self.held {
             Some(held) => {
                 let behind = held.entry(conversation).or_insert_with(|| Behind::range(from, upto));
@@ -139,34 +142,41 @@ impl Window {
         }
     }
 
-    /// Asks whether a message that has just come may be sent now. `tracked` is false for copies of the user's own messages, which
-    /// are never acked.
+    /// Asks whether a message that has just come may be sent now. What lies between `after`, up to where the node has told
+    /// everything, and `seq` has not come yet: it is read from the store, so that the order is kept. `tracked` is false for copies of
+    /// the user's own messages, which are never acked.
     pub fn offer(
         &mut self,
         conversation: ConversationId,
         seq: Seq,
+        after: Seq,
         bytes: usize,
         tracked: bool,
         now: Instant,
     ) -> Offer {
-        if self.given.get(&conversation).is_some_and(|given| given.contains(seq)) {
+        let given = self.given.get(&conversation);
+        if given.is_some_and(|given| given.contains(seq)) {
             return Offer::Skip;
         }
+        let from = given.map_or(after, |given| given.reach(after, seq - 1)) + 1;
         let queue = self.held.as_mut().unwrap_or(&mut self.behind);
         if let Some(behind) = queue.get_mut(&conversation) {
             behind.extend(seq);
             return Offer::Later;
         }
-        if self.held.is_none() && (!tracked || self.has_room(bytes)) {
+        let hole = from < seq;
+        if self.held.is_none() && !hole && (!tracked || self.has_room(bytes)) {
             self.record(conversation, seq, bytes, tracked, now);
             return Offer::Send;
         }
-        let late = Behind { from: seq, upto: seq, only: None, fresh_from: seq };
+        let late = Behind { from, upto: seq, only: None, fresh_from: seq };
         match &mut self.held {
             Some(held) => _ = held.insert(conversation, late),
             None => {
                 self.behind.insert(conversation, late);
-                self.full_since.get_or_insert(now);
+                if !hole {
+                    self.full_since.get_or_insert(now);
+                }
             }
         }
         Offer::Later

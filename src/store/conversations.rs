@@ -13,15 +13,15 @@ use super::{
     backend::{MultiBackend, lower},
     messages,
     people::People,
-    schema::{agents, conversations as t, users},
-    waiting_acks,
+    schema::{agents, conversations as t, shops as shop_rows, users},
+    shops, waiting_acks,
 };
 use crate::domain::{
     command::Snapshot,
     conversation::{Conversation, Parties, State},
     cursor::{Side, Which},
     ids::{ConversationId, Seq, ShopId, Timestamp, UserId},
-    people::Status,
+    people::{Shop, Status},
 };
 
 #[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
@@ -317,12 +317,13 @@ pub fn page(
 }
 
 /// The shops with which a buyer has a conversation that is not resolved.
-pub fn shops_of_buyer(db: &mut Db, buyer: UserId) -> QueryResult<Vec<ShopId>> {
-    let ids: Vec<Option<i64>> = t::table
-        .filter(t::first_user.eq(buyer.0).and(t::shop_id.is_not_null()).and(t::state.ne(RESOLVED)))
-        .select(t::shop_id)
+pub fn shops_of_buyer(db: &mut Db, buyer: UserId) -> QueryResult<Vec<Arc<Shop>>> {
+    let rows: Vec<shops::Row> = t::table
+        .inner_join(shop_rows::table)
+        .filter(t::first_user.eq(buyer.0).and(t::state.ne(RESOLVED)))
+        .select(shops::Row::as_select())
         .load(db)?;
-    Ok(ids.into_iter().flatten().map(ShopId).collect())
+    Ok(rows.iter().map(shops::Row::shop).collect())
 }
 
 /// The conversations of a shop that are not resolved.
@@ -333,13 +334,6 @@ pub fn open(db: &mut Db, shop: ShopId) -> QueryResult<Vec<Conversation>> {
         .load(db)?;
     let mut people = People::default();
     rows.into_iter().map(|row| row.conversation(db, &mut people)).collect()
-}
-
-/// The conversations that somebody has claimed: id, version of the claim, claimant.
-pub fn claims(db: &mut Db) -> QueryResult<Vec<(ConversationId, i64, UserId)>> {
-    let rows: Vec<(i64, i64, Option<i64>)> =
-        t::table.filter(t::claimed_by.is_not_null()).select((t::id, t::claim_version, t::claimed_by)).load(db)?;
-    Ok(rows.into_iter().filter_map(|(id, version, by)| Some((ConversationId(id), version, UserId(by?)))).collect())
 }
 
 /// Claims of those who are no agents of the conversation's shop.

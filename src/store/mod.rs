@@ -5,6 +5,7 @@
 pub mod agents;
 pub mod audit;
 pub mod backend;
+pub mod changes;
 pub mod conversations;
 pub mod files;
 pub mod journal;
@@ -12,6 +13,7 @@ pub mod location;
 pub mod lock;
 pub mod messages;
 pub mod migrate;
+pub mod nodes;
 pub mod offline;
 pub mod people;
 pub mod pool;

@@ -182,8 +182,10 @@ diesel::table! {
     }
 }
 
+diesel::joinable!(agent_sessions -> nodes (node_id));
 diesel::joinable!(agents -> users (user_id));
 diesel::joinable!(agents -> shops (shop_id));
+diesel::joinable!(conversations -> shops (shop_id));
 diesel::allow_tables_to_appear_in_same_query!(
     users,
     shops,

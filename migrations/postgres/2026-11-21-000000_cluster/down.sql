@@ -1,3 +1,4 @@
+DROP INDEX users_revoked;
 DROP TABLE agent_sessions;
 DROP TABLE nodes;
 DROP INDEX conversations_changed;

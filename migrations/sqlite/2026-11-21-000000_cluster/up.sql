@@ -20,3 +20,6 @@ CREATE TABLE agent_sessions (
     PRIMARY KEY (node_id, user_id)
 ) WITHOUT ROWID;
 CREATE INDEX agent_sessions_by_user ON agent_sessions (user_id);
+
+-- For the sweep that looks for tokens refused lately.
+CREATE INDEX users_revoked ON users (tokens_after) WHERE tokens_after > 0;

@@ -18,7 +18,7 @@ use crate::{
         refusal::Refusal,
         window::{Fetch, Offer, REPEATS},
     },
-    protocol::event,
+    protocol::{close::Close, event},
     socket::{Connection, Link, encode_text},
     store::{conversations, messages, people::People},
 };
@@ -31,8 +31,8 @@ impl Session {
         let language = self.language;
         let Some(member) = self.member() else { return };
         match push {
-            Push::Message { conversation, seq, frame, due } => {
-                match member.window.offer(conversation, seq, frame.len(), due, Instant::now()) {
+            Push::Message { conversation, seq, after, frame, due } => {
+                match member.window.offer(conversation, seq, after, frame.len(), due, Instant::now()) {
                     Offer::Send => {
                         link.send(frame);
                         self.watch_acks(ctx);
@@ -56,6 +56,8 @@ impl Session {
                 member.window.hand_over(conversation, from, upto);
                 self.go_on(link, ctx);
             }
+            Push::Revoke { before } if member.issued_at < before => close(link, Close::Unauthenticated),
+            Push::Revoke { .. } => {}
             Push::Close(why) => close(link, why),
         }
     }

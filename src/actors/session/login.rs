@@ -234,6 +234,7 @@ impl Session {
             (Ok(identity), Some(mut member)) => {
                 (member.person, member.shops) = (identity.person, identity.shops);
                 (member.expires_at, member.expiry_told) = (identity.expires_at, false);
+                member.issued_at = identity.issued_at;
                 self.welcome(id.as_deref(), &member, 0, link);
                 self.settle_in(Phase::Member(member), link, ctx);
             }
@@ -284,12 +285,13 @@ impl Session {
         let mut window = Window::default();
         window.hold();
         let person = identity.person.clone();
-        let shops: Vec<_> = identity.shops.iter().map(|(shop, _)| shop.id).collect();
-        let is_agent = !shops.is_empty();
+        let works: Vec<_> = identity.shops.iter().map(|(shop, _)| shop.clone()).collect();
+        let is_agent = !works.is_empty();
         let member = Member {
             person: identity.person,
             shops: identity.shops,
             expires_at: identity.expires_at,
+            issued_at: identity.issued_at,
             expiry_told: false,
             messages: Bucket::new(limits.messages_per_second, self.node.settings.messages_burst, now),
             window,
@@ -311,8 +313,7 @@ impl Session {
         let reading = async move {
             let buyer = person.id;
             let talks = node.read(move |db| conversations::shops_of_buyer(db, buyer)).await?;
-            let shops = shops.into_iter().chain(talks).collect();
-            let register = Register { person: person.clone(), session, at, shops };
+            let register = Register { person: person.clone(), session, at, works, talks };
             node.chat.send(register).await.map_err(|_| Refusal::BUSY)?;
             // A revocation ends the sessions that are registered, so one that was not yet must look for it afterwards.
             let user = person.id;

@@ -89,6 +89,8 @@ struct Member {
     shops: Vec<(Arc<Shop>, Agent)>,
     /// Seconds since 1970.
     expires_at: i64,
+    /// Seconds since 1970; 0 where the token does not say.
+    issued_at: i64,
     expiry_told: bool,
     messages: Bucket,
     window: Window,

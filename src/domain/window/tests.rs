@@ -6,7 +6,7 @@ const C: ConversationId = ConversationId(1);
 
 /// Messages 1, 2, 3 … of one conversation, each of `bytes`, until one is not sent.
 fn fill(window: &mut Window, bytes: usize, now: Instant) -> Seq {
-    (1..).find(|&seq| window.offer(C, seq, bytes, true, now) != Offer::Send).unwrap() - 1
+    (1..).find(|&seq| window.offer(C, seq, seq - 1, bytes, true, now) != Offer::Send).unwrap() - 1
 }
 
 #[test]
@@ -21,12 +21,12 @@ fn what_does_not_fit_is_read_from_the_store_in_order_when_acks_make_room() {
     let now = Instant::now();
     let mut window = Window::default();
     fill(&mut window, 200, now);
-    assert_eq!(window.offer(C, 258, 200, true, now), Offer::Later);
+    assert_eq!(window.offer(C, 258, 258 - 1, 200, true, now), Offer::Later);
     assert_eq!(window.fetch(), None, "no room");
     assert_eq!(window.full_since(), Some(now));
     assert_eq!(window.ack(C, 10).reach(0, 10), 10);
     assert_eq!(window.full_since(), None);
-    assert_eq!(window.offer(C, 259, 200, true, now), Offer::Later, "first things first");
+    assert_eq!(window.offer(C, 259, 259 - 1, 200, true, now), Offer::Later, "first things first");
     assert_eq!(window.fetch(), Some(Fetch { conversation: C, from: 257, upto: 259, limit: 10 }));
     assert_eq!(window.fetch(), None, "one reading at a time");
     for seq in 257..=259 {
@@ -34,7 +34,7 @@ fn what_does_not_fit_is_read_from_the_store_in_order_when_acks_make_room() {
     }
     window.fetch_done(C, 260);
     assert!(window.is_level());
-    assert_eq!(window.offer(C, 260, 200, true, now), Offer::Send);
+    assert_eq!(window.offer(C, 260, 260 - 1, 200, true, now), Offer::Send);
 }
 
 #[test]
@@ -43,14 +43,14 @@ fn a_window_full_of_bytes_is_not_read_for_again_before_an_ack() {
     let mut window = Window::default();
     let frame = BYTES_MAX / 10 + 1;
     for seq in 1..=9 {
-        assert_eq!(window.offer(C, seq, frame, true, now), Offer::Send);
+        assert_eq!(window.offer(C, seq, seq - 1, frame, true, now), Offer::Send);
     }
-    assert_eq!(window.offer(C, 10, frame, true, now), Offer::Later);
+    assert_eq!(window.offer(C, 10, 10 - 1, frame, true, now), Offer::Later);
     assert_eq!(window.fetch(), None, "a tenth would not fit");
     window.ack(C, 1);
     assert!(window.fetch().is_some());
     assert_eq!(window.fetched(C, 10, frame, true, now), Ok(Some(true)));
-    assert_eq!(window.offer(C, 11, frame, true, now), Offer::Later);
+    assert_eq!(window.offer(C, 11, 11 - 1, frame, true, now), Offer::Later);
     window.fetch_done(C, 11);
     assert!(window.fetch().is_some(), "not known yet to be full");
     assert_eq!(window.fetched(C, 11, frame, true, now), Err(Full));
@@ -78,8 +78,8 @@ fn what_comes_during_the_flush_follows_it() {
     let mut window = Window::default();
     window.hold();
     window.fall_behind(C, Behind::range(1, 2));
-    assert_eq!(window.offer(C, 2, 100, true, now), Offer::Later, "due already");
-    assert_eq!(window.offer(C, 3, 100, true, now), Offer::Later);
+    assert_eq!(window.offer(C, 2, 2 - 1, 100, true, now), Offer::Later, "due already");
+    assert_eq!(window.offer(C, 3, 3 - 1, 100, true, now), Offer::Later);
     assert_eq!(window.fetch().map(|fetch| (fetch.from, fetch.upto)), Some((1, 2)));
     assert_eq!(window.fetched(C, 1, 100, true, now), Ok(Some(false)));
     assert_eq!(window.fetched(C, 2, 100, true, now), Ok(Some(false)));
@@ -106,7 +106,7 @@ fn only_what_the_list_has_is_due_to_an_agent() {
 fn the_oldest_sixteen_are_repeated_after_1_5_10_and_30_seconds() {
     let start = Instant::now();
     let mut window = Window::default();
-    (1..=20).for_each(|seq| assert_eq!(window.offer(C, seq, 100, true, start), Offer::Send));
+    (1..=20).for_each(|seq| assert_eq!(window.offer(C, seq, seq - 1, 100, true, start), Offer::Send));
     let mut at = Vec::new();
     for second in 0..60 {
         let due = window.repeats(start + Duration::from_secs(second));
@@ -126,8 +126,8 @@ fn the_oldest_sixteen_are_repeated_after_1_5_10_and_30_seconds() {
 fn copies_take_no_room_and_are_not_repeated() {
     let now = Instant::now();
     let mut window = Window::default();
-    assert_eq!(window.offer(C, 1, 100, false, now), Offer::Send);
-    assert_eq!(window.offer(C, 1, 100, false, now), Offer::Skip);
+    assert_eq!(window.offer(C, 1, 1 - 1, 100, false, now), Offer::Send);
+    assert_eq!(window.offer(C, 1, 1 - 1, 100, false, now), Offer::Skip);
     assert_eq!(window.next_repeat(), None);
     assert_eq!(window.ack(C, 1).reach(0, 1), 1, "given all the same");
 }
@@ -143,4 +143,42 @@ fn what_was_settled_elsewhere_is_neither_sent_nor_repeated() {
     window.fall_behind(C, Behind::range(301, 400));
     window.forget(C);
     assert!(window.is_level());
+}
+
+#[test]
+fn a_hole_is_read_from_the_store_before_what_lies_beyond_it() {
+    let now = Instant::now();
+    let mut window = Window::default();
+    assert_eq!(window.offer(C, 5, 4, 100, true, now), Offer::Send, "the node has told all before");
+    assert_eq!(window.offer(C, 8, 5, 100, true, now), Offer::Later, "6 and 7 are on their way from other nodes");
+    assert_eq!(window.offer(C, 7, 6, 100, true, now), Offer::Later, "too late");
+    assert_eq!(window.fetch().map(|fetch| (fetch.from, fetch.upto)), Some((6, 8)));
+    let seqs: Vec<_> = (6..=8).map(|seq| window.fetched(C, seq, 100, true, now)).collect();
+    assert_eq!(seqs, [Ok(Some(false)), Ok(Some(true)), Ok(Some(true))], "it is known of 7 and 8 that they are new");
+    window.fetch_done(C, 9);
+    assert_eq!(window.offer(C, 6, 5, 100, true, now), Offer::Skip);
+    assert_eq!(window.offer(C, 9, 5, 100, true, now), Offer::Send, "what the session has been given is no hole");
+    window.note(C, 11, 11);
+    assert_eq!(
+        window.offer(C, 12, 9, 100, true, now),
+        Offer::Later,
+        "10 is missing, though the session has written 11"
+    );
+    assert_eq!(window.fetch().map(|fetch| (fetch.from, fetch.upto)), Some((10, 12)));
+    (10..=12).for_each(|seq| _ = window.fetched(C, seq, 100, true, now));
+    window.fetch_done(C, 13);
+    assert_eq!(window.offer(C, 16, 15, 100, true, now), Offer::Send, "13 to 15 were not for this session");
+}
+
+#[test]
+fn handing_over_what_has_been_given_reads_nothing() {
+    let now = Instant::now();
+    let mut window = Window::default();
+    (1..=3).for_each(|seq| assert_eq!(window.offer(C, seq, seq - 1, 100, true, now), Offer::Send));
+    window.hand_over(C, 2, 3);
+    assert!(window.is_level());
+    window.hand_over(C, 2, 4);
+    assert_eq!(window.fetch().map(|fetch| (fetch.from, fetch.upto)), Some((2, 4)));
+    assert_eq!(window.fetched(C, 3, 100, true, now), Ok(None));
+    assert_eq!(window.fetched(C, 4, 100, true, now), Ok(Some(false)));
 }

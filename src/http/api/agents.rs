@@ -14,12 +14,12 @@ use super::{
 };
 use crate::{
     actors::{
+        chat_server::ShopChanged,
         journal::{WriteError, write},
         mail::{Asked, Do},
         node::Node,
         now,
         session::Identity,
-        shop_dispatcher::AgentsChanged,
     },
     auth::password,
     domain::{
@@ -177,7 +177,8 @@ fn found(db: &mut Db, shop: ShopId, uid: &str) -> Result<(agents::Row, users::Us
 
 /// The shop's dispatcher learns of a change before the client does.
 async fn announce(node: &Node, shop: &shops::Row, user: Option<UserId>) -> Result<(), Refusal> {
-    node.shop(shop.shop(), user).await?.do_send(AgentsChanged);
+    node.shop(shop.shop(), user).await?;
+    node.chat.do_send(ShopChanged(shop.shop().id));
     Ok(())
 }
 
@@ -287,7 +288,7 @@ pub async fn change(
     let (shop, uid) = path.into_inner();
     let change = Change::prepare(&request, &node, &api, me, shop, Some(uid), &body).await?;
     let new_password = change.hash.is_some();
-    let (shop, person, agent) = write(&node.journal, move |db| {
+    let (shop, user, good_from, agent) = write(&node.journal, move |db| {
         let shop = access::manage(db, &change.me, &change.shop)??;
         let id = shop.shop().id;
         let before = found(db, id, &change.uid)?;
@@ -305,12 +306,12 @@ pub async fn change(
         let after = found(db, id, &change.uid)?;
         let agent = Shown::of(&after);
         change.record(db, id, "agent.changed", Some(&Shown::of(&before)), Some(&agent))?;
-        Ok((shop, after.1.person(), agent))
+        Ok((shop, user, after.1.tokens_after, agent))
     })
     .await?;
     announce(&node, &shop, None).await?;
     if new_password {
-        end_sessions(&node, person);
+        end_sessions(&node, user, good_from);
     }
     ok(agent)
 }
@@ -338,20 +339,20 @@ pub async fn remove(
     let by = me.person.clone();
     let wanted = Wanted { role: None, name: None, password: None, capacity: None };
     let change = Change { me, shop, uid, wanted, hash: None, address: api.address(&request).to_string() };
-    let (shop, person, claims) = write(&node.journal, move |db| {
+    let (shop, person, good_from, claims) = write(&node.journal, move |db| {
         let shop = access::manage(db, &change.me, &change.shop)??;
         let id = shop.shop().id;
         let agent = found(db, id, &change.uid)?;
         let person = agent.1.person();
         agents::delete(db, id, person.id)?;
-        revoke(db, person.id, 0)?;
+        let good_from = revoke(db, person.id, 0)?;
         change.record(db, id, "agent.removed", Some(&Shown::of(&agent)), None)?;
         let claims = conversations::claimed_in(db, id, person.id)?;
-        Ok((shop, person, claims))
+        Ok((shop, person, good_from, claims))
     })
     .await?;
     announce(&node, &shop, None).await?;
-    end_sessions(&node, person.clone());
+    end_sessions(&node, person.id, good_from);
     let dispatcher = node.shop(shop.shop(), None).await?;
     let mut released = Vec::with_capacity(claims.len());
     for (conversation, claim_version) in claims {

@@ -1,6 +1,6 @@
 //! Getting a token, giving it back, and who one is.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use actix_web::{HttpRequest, web};
 use diesel::QueryResult;
@@ -13,13 +13,7 @@ use super::{
     settings::{ApiSettings, Door},
 };
 use crate::{
-    actors::{
-        journal::write,
-        mail::{Push, Tell, Told},
-        node::Node,
-        now,
-        session::Identity,
-    },
+    actors::{chat_server::Revoke, journal::write, node::Node, now, session::Identity},
     auth::password,
     domain::{
         ids::{Timestamp, UserId, VISITOR},
@@ -28,7 +22,6 @@ use crate::{
     },
     http::identity::{Anyone, claims},
     protocol::{
-        close::Close,
         time::At,
         view::{Card, Membership},
     },
@@ -126,10 +119,9 @@ pub fn revoke(db: &mut Db, id: UserId, issued_at: i64) -> QueryResult<i64> {
     Ok(until)
 }
 
-/// Ends a user's sessions.
-pub fn end_sessions(node: &Node, person: Arc<Person>) {
-    let push = Push::Close(Close::Unauthenticated);
-    node.chat.do_send(Tell(vec![Told { to: vec![person], except: None, push, offline: None }]));
+/// Ends the sessions of a user whose tokens issued before that second are refused, on every node.
+pub fn end_sessions(node: &Node, user: UserId, before: i64) {
+    node.chat.do_send(Revoke { user, before, everywhere: true });
 }
 
 /// Refuses all tokens that this user has got so far, and ends the user's sessions.
@@ -142,8 +134,8 @@ pub fn end_sessions(node: &Node, person: Arc<Person>) {
 )]
 pub async fn logout(request: HttpRequest, node: web::Data<Node>, me: Identity) -> Answer {
     let (id, issued_at) = (me.person.id, claims(&request, &node)?.issued_at);
-    write(&node.journal, move |db| Ok(revoke(db, id, issued_at)?)).await?;
-    end_sessions(&node, me.person);
+    let before = write(&node.journal, move |db| Ok(revoke(db, id, issued_at)?)).await?;
+    end_sessions(&node, id, before);
     done()
 }
 
@@ -192,7 +184,7 @@ pub async fn password(
         Ok(revoke(db, id, issued_at)?)
     })
     .await?;
-    end_sessions(&node, me.person.clone());
+    end_sessions(&node, id, until);
     grant(&node, &me.person, until, api.options.login_ttl)
 }
 
