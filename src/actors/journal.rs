@@ -97,7 +97,7 @@ fn write_all(mut writer: Writer, batches: &mpsc::Receiver<Vec<Entry>>, journal: 
         let started = std::time::Instant::now();
         let answers = writer.commit(&mut batch);
         metrics::histogram!("shopbell_journal_commit_seconds").record(started.elapsed().as_secs_f64());
-        let done: Vec<bool> = answers.iter().map(Result::is_ok).collect();
+        let done: Vec<bool> = answers.iter().map(|answer| matches!(answer, Answer::Job(true))).collect();
         // Outcomes first: whoever waits for a job may act on it at once.
         journal.do_send(Done(answers));
         for (entry, done) in batch.into_iter().zip(done) {
@@ -137,9 +137,12 @@ impl Handler<Done> for Journal {
         self.write(); // The next batch is on its way while this one is told.
         for (back, answer) in back.into_iter().zip(answers) {
             let Some(Return { to, asked }) = back else { continue };
-            if let Some(reply) = answer.transpose() {
-                to.do_send(Written { reply, asked });
-            }
+            let reply = match answer {
+                Answer::Outcome(outcome) => Ok(outcome),
+                Answer::Refused(refusal) => Err(refusal),
+                Answer::Job(_) | Answer::Later => continue,
+            };
+            to.do_send(Written { reply, asked });
         }
         if self.batcher.is_idle() {
             self.drains.drain(..).for_each(|drained| _ = drained.send(()));

@@ -91,9 +91,10 @@ pub fn shops_of(db: &mut Db, user: UserId) -> QueryResult<Vec<ShopId>> {
     Ok(ids.into_iter().map(ShopId).collect())
 }
 
-pub fn anyone_on_duty(db: &mut Db, shop: ShopId) -> QueryResult<bool> {
+pub fn on_duty(db: &mut Db, shop: ShopId) -> QueryResult<Vec<UserId>> {
     let online = agents::shop_id.eq(shop.0).and(agents::status.eq(Status::Online.as_str()));
-    diesel::select(diesel::dsl::exists(agents::table.filter(online))).get_result(db)
+    let ids: Vec<i64> = agents::table.filter(online).select(agents::user_id).load(db)?;
+    Ok(ids.into_iter().map(UserId).collect())
 }
 
 /// False where the user is an agent of the shop already.
@@ -119,9 +120,8 @@ pub fn set_role(db: &mut Db, shop: ShopId, user: UserId, role: Role) -> QueryRes
     diesel::update(agents::table.find((shop.0, user.0))).set(agents::role.eq(role.as_str())).execute(db).map(drop)
 }
 
-pub fn set_status(db: &mut Db, shop: ShopId, user: UserId, status: Status) -> QueryResult<bool> {
-    let target = agents::table.find((shop.0, user.0));
-    Ok(diesel::update(target).set(agents::status.eq(status.as_str())).execute(db)? == 1)
+pub fn set_status(db: &mut Db, shop: ShopId, user: UserId, status: Status) -> QueryResult<()> {
+    diesel::update(agents::table.find((shop.0, user.0))).set(agents::status.eq(status.as_str())).execute(db).map(drop)
 }
 
 /// `None` lifts the limit.

@@ -2,11 +2,7 @@
 
 use std::sync::Arc;
 
-use diesel::{
-    dsl::{exists, sql},
-    prelude::*,
-    sql_types::BigInt,
-};
+use diesel::{dsl::exists, prelude::*, sql_types::BigInt};
 
 use super::{
     Db,
@@ -166,38 +162,67 @@ fn with_last(db: &mut Db, people: &mut People, conversation: Conversation) -> Qu
     Ok(Snapshot { conversation, last })
 }
 
+/// Two who have at most one conversation with each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Pair {
+    Support { shop: ShopId, buyer: UserId },
+    Direct { first: UserId, second: UserId },
+}
+
+impl Pair {
+    pub fn of(parties: &Parties) -> Pair {
+        match parties {
+            Parties::Support { shop, buyer } => Pair::Support { shop: shop.id, buyer: buyer.id },
+            Parties::Direct { first, second } => Pair::Direct { first: first.id, second: second.id },
+        }
+    }
+}
+
 /// The conversation that joins these two, if there is one.
-pub fn find_between(db: &mut Db, parties: &Parties) -> QueryResult<Option<ConversationId>> {
-    let id = match parties {
-        Parties::Support { shop, buyer } => t::table
-            .filter(t::first_user.eq(buyer.id.0).and(t::shop_id.eq(shop.id.0)))
-            .select(t::id)
-            .first(db)
-            .optional()?,
-        Parties::Direct { first, second } => t::table
-            .filter(t::first_user.eq(first.id.0).and(t::second_user.eq(second.id.0)))
-            .select(t::id)
-            .first(db)
-            .optional()?,
+pub fn find_between(db: &mut Db, pair: Pair) -> QueryResult<Option<ConversationId>> {
+    let first = |id: UserId| t::first_user.eq(id.0);
+    let id = match pair {
+        Pair::Support { shop, buyer } => {
+            t::table.filter(first(buyer).and(t::shop_id.eq(shop.0))).select(t::id).first(db).optional()?
+        }
+        Pair::Direct { first: one, second } => {
+            t::table.filter(first(one).and(t::second_user.eq(second.0))).select(t::id).first(db).optional()?
+        }
     };
     Ok(id.map(ConversationId))
 }
 
-/// The number that the next conversation gets. On PostgreSQL it is taken, whether it comes to be used or not.
-pub fn next_id(db: &mut Db) -> QueryResult<ConversationId> {
-    let id = match db {
-        Db::Postgres(db) => diesel::select(sql::<BigInt>("nextval('conversations_id')")).get_result(db)?,
-        Db::Sqlite(db) => t::table.select(diesel::dsl::max(t::id)).first::<Option<i64>>(db)?.unwrap_or(0) + 1,
+/// Numbers for `count` new conversations. On PostgreSQL they are taken, whether they come to be used or not; on SQLite the same ones
+/// come again until they are.
+pub fn numbers(db: &mut Db, count: usize) -> QueryResult<Vec<ConversationId>> {
+    let ids: Vec<i64> = match db {
+        Db::Postgres(db) => {
+            let numbers = diesel::sql_query("SELECT nextval('conversations_id') AS id FROM generate_series(1, $1)");
+            let rows: Vec<Number> = numbers.bind::<BigInt, _>(count as i64).load(db)?;
+            rows.into_iter().map(|row| row.id).collect()
+        }
+        Db::Sqlite(db) => {
+            let last = t::table.select(diesel::dsl::max(t::id)).first::<Option<i64>>(db)?.unwrap_or(0);
+            (last + 1..).take(count).collect()
+        }
     };
-    Ok(ConversationId(id))
+    Ok(ids.into_iter().map(ConversationId).collect())
 }
 
-pub fn insert(db: &mut Db, conversation: &Conversation) -> QueryResult<()> {
-    diesel::insert_into(t::table).values(Row::of(conversation)).execute(db).map(drop)
+#[derive(QueryableByName)]
+struct Number {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
 }
 
-pub fn update(db: &mut Db, conversation: &Conversation) -> QueryResult<()> {
-    diesel::update(t::table.find(conversation.id.0)).set(Row::of(conversation)).execute(db).map(drop)
+pub fn insert(db: &mut Db, conversations: &[Arc<Conversation>]) -> QueryResult<()> {
+    let one = |c: &Arc<Conversation>| diesel::insert_into(t::table).values(Row::of(c)).execute(db).map(drop);
+    conversations.iter().try_for_each(one)
+}
+
+pub fn update(db: &mut Db, conversations: &[Arc<Conversation>]) -> QueryResult<()> {
+    let one = |c: &Arc<Conversation>| diesel::update(t::table.find(c.id.0)).set(Row::of(c)).execute(db).map(drop);
+    conversations.iter().try_for_each(one)
 }
 
 /// Messages that a user has not acked in a conversation for which it reads.

@@ -1,5 +1,7 @@
 //! `messages`: what was said. The key is `(conversation_id, seq)`; `(sender_id, client_id)` makes a send happen once.
 
+use std::sync::Arc;
+
 use diesel::prelude::*;
 
 use super::{Db, people::People, receipts, schema::messages as t};
@@ -49,7 +51,20 @@ impl Row {
     }
 }
 
-pub fn insert(db: &mut Db, message: &Message, digest: &[u8; 16]) -> QueryResult<()> {
+/// A message that is to be stored.
+#[derive(Clone, Debug)]
+pub struct New {
+    pub message: Arc<Message>,
+    /// Of the content.
+    pub digest: [u8; 16],
+}
+
+/// Stores messages, in the order of the key at best.
+pub fn insert(db: &mut Db, new: &[New]) -> QueryResult<()> {
+    new.iter().try_for_each(|New { message, digest }| insert_one(db, message, digest))
+}
+
+fn insert_one(db: &mut Db, message: &Message, digest: &[u8; 16]) -> QueryResult<()> {
     let values = (
         t::conversation_id.eq(message.conversation.0),
         t::seq.eq(message.seq),
@@ -70,7 +85,7 @@ pub struct Stored {
     pub conversation: ConversationId,
     pub seq: Seq,
     pub at: Timestamp,
-    pub digest: Vec<u8>,
+    pub digest: [u8; 16],
 }
 
 pub fn by_key(db: &mut Db, sender: UserId, client_id: &str) -> QueryResult<Option<Stored>> {
@@ -83,7 +98,7 @@ pub fn by_key(db: &mut Db, sender: UserId, client_id: &str) -> QueryResult<Optio
         conversation: ConversationId(conversation),
         seq,
         at: Timestamp(at),
-        digest,
+        digest: digest.try_into().unwrap_or_default(),
     }))
 }
 
@@ -154,8 +169,7 @@ pub fn history(
     Ok((records, more))
 }
 
-/// Takes a message back; false where that has been done before.
-pub fn recall(db: &mut Db, conversation: ConversationId, seq: Seq) -> QueryResult<bool> {
-    let target = t::table.find((conversation.0, seq)).filter(t::content.ne(RECALLED));
-    Ok(diesel::update(target).set(t::content.eq(RECALLED)).execute(db)? == 1)
+/// Takes a message back.
+pub fn recall(db: &mut Db, conversation: ConversationId, seq: Seq) -> QueryResult<()> {
+    diesel::update(t::table.find((conversation.0, seq))).set(t::content.eq(RECALLED)).execute(db).map(drop)
 }

@@ -12,18 +12,28 @@ use crate::domain::{
 const DELIVERED: i16 = 0;
 const READ: i16 = 1;
 
-/// Notes where a side's cursors have come to stand.
-pub fn insert(db: &mut Db, conversation: ConversationId, side: Which, moved: Moved, at: Timestamp) -> QueryResult<()> {
-    for (kind, seq) in [(DELIVERED, moved.delivered), (READ, moved.read)] {
-        let Some(seq) = seq else { continue };
-        let values = (
-            t::conversation_id.eq(conversation.0),
-            t::side.eq(side.index()),
-            t::kind.eq(kind),
-            t::seq.eq(seq),
-            t::at.eq(at.0),
-        );
-        Both(diesel::insert_into(t::table).values(values).on_conflict_do_nothing()).execute(db)?;
+/// Where a side's cursors have come to stand.
+#[derive(Clone, Copy, Debug)]
+pub struct New {
+    pub conversation: ConversationId,
+    pub side: Which,
+    pub moved: Moved,
+    pub at: Timestamp,
+}
+
+pub fn insert(db: &mut Db, new: &[New]) -> QueryResult<()> {
+    for New { conversation, side, moved, at } in new {
+        for (kind, seq) in [(DELIVERED, moved.delivered), (READ, moved.read)] {
+            let Some(seq) = seq else { continue };
+            let values = (
+                t::conversation_id.eq(conversation.0),
+                t::side.eq(side.index()),
+                t::kind.eq(kind),
+                t::seq.eq(seq),
+                t::at.eq(at.0),
+            );
+            Both(diesel::insert_into(t::table).values(values).on_conflict_do_nothing()).execute(db)?;
+        }
     }
     Ok(())
 }

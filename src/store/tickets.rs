@@ -1,5 +1,7 @@
 //! `tickets`: rounds of service, from a buyer's first message to `resolve`.
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use diesel::prelude::*;
 
 use super::{
@@ -9,7 +11,7 @@ use super::{
 };
 use crate::domain::{
     conversation::Conversation,
-    ids::{ShopId, Timestamp, UserId},
+    ids::{ConversationId, Seq, ShopId, Timestamp, UserId},
 };
 
 #[derive(Clone, Debug, Queryable, Selectable)]
@@ -31,46 +33,77 @@ pub struct Row {
     pub comment: Option<String>,
 }
 
-/// The present ticket of a conversation begins.
-pub fn open(db: &mut Db, conversation: &Conversation, left_message: bool) -> QueryResult<()> {
-    let values = (
-        t::conversation_id.eq(conversation.id.0),
-        t::number.eq(conversation.ticket),
-        t::first_seq.eq(conversation.opened_seq),
-        t::opened_at.eq(conversation.opened_at.0),
-        t::left_message.eq(left_message),
-    );
-    diesel::insert_into(t::table).values(values).execute(db).map(drop)
+/// A ticket that is opened, or what has changed of one.
+#[derive(Clone, Debug)]
+pub struct Change {
+    pub is_new: bool,
+    pub first_seq: Seq,
+    pub opened_at: Timestamp,
+    /// Nobody was on duty; looked at where the ticket is new.
+    pub left_message: bool,
+    /// The first claim, and the first answer: what is stored of these stays.
+    pub claimed: Option<(Timestamp, UserId)>,
+    pub answered: Option<(Timestamp, UserId)>,
+    /// With the last message that belongs to it.
+    pub resolved: Option<(Timestamp, UserId, Seq)>,
+    /// The buyer's opinion: a later one replaces it.
+    pub rated: Option<(i16, Option<Arc<str>>)>,
 }
 
-/// The first claim is noted; later ones are in the timeline.
-pub fn claimed(db: &mut Db, conversation: &Conversation, by: UserId, at: Timestamp) -> QueryResult<()> {
-    diesel::update(t::table.find((conversation.id.0, conversation.ticket)).filter(t::claimed_at.is_null()))
-        .set((t::claimed_at.eq(at.0), t::claimed_by.eq(by.0)))
-        .execute(db)
-        .map(drop)
+impl Change {
+    /// Of the present ticket of a conversation; nothing, so far.
+    pub fn of(conversation: &Conversation) -> Change {
+        Change {
+            is_new: false,
+            first_seq: conversation.opened_seq,
+            opened_at: conversation.opened_at,
+            left_message: false,
+            claimed: None,
+            answered: None,
+            resolved: None,
+            rated: None,
+        }
+    }
 }
 
-pub fn answered(db: &mut Db, conversation: &Conversation, by: UserId, at: Timestamp) -> QueryResult<()> {
-    diesel::update(t::table.find((conversation.id.0, conversation.ticket)).filter(t::answered_at.is_null()))
-        .set((t::answered_at.eq(at.0), t::answered_by.eq(by.0)))
-        .execute(db)
-        .map(drop)
+/// Opens and changes tickets, named by conversation and number.
+pub fn write(db: &mut Db, changes: &BTreeMap<(ConversationId, i64), Change>) -> QueryResult<()> {
+    for ((conversation, number), change) in changes {
+        write_one(db, (conversation.0, *number), change)?;
+    }
+    Ok(())
 }
 
-pub fn resolved(db: &mut Db, conversation: &Conversation, by: UserId, at: Timestamp) -> QueryResult<()> {
-    diesel::update(t::table.find((conversation.id.0, conversation.ticket)))
-        .set((t::resolved_at.eq(at.0), t::resolved_by.eq(by.0), t::last_seq.eq(conversation.last_seq)))
-        .execute(db)
-        .map(drop)
-}
-
-/// The buyer's opinion of the last ticket; a later one replaces it.
-pub fn rate(db: &mut Db, conversation: &Conversation, score: i16, comment: Option<&str>) -> QueryResult<()> {
-    diesel::update(t::table.find((conversation.id.0, conversation.ticket)))
-        .set((t::score.eq(score), t::comment.eq(comment)))
-        .execute(db)
-        .map(drop)
+fn write_one(db: &mut Db, key: (i64, i64), change: &Change) -> QueryResult<()> {
+    if change.is_new {
+        let values = (
+            t::conversation_id.eq(key.0),
+            t::number.eq(key.1),
+            t::first_seq.eq(change.first_seq),
+            t::opened_at.eq(change.opened_at.0),
+            t::left_message.eq(change.left_message),
+        );
+        diesel::insert_into(t::table).values(values).execute(db)?;
+    }
+    if let Some((at, by)) = change.claimed {
+        diesel::update(t::table.find(key).filter(t::claimed_at.is_null()))
+            .set((t::claimed_at.eq(at.0), t::claimed_by.eq(by.0)))
+            .execute(db)?;
+    }
+    if let Some((at, by)) = change.answered {
+        diesel::update(t::table.find(key).filter(t::answered_at.is_null()))
+            .set((t::answered_at.eq(at.0), t::answered_by.eq(by.0)))
+            .execute(db)?;
+    }
+    if let Some((at, by, last)) = change.resolved {
+        diesel::update(t::table.find(key))
+            .set((t::resolved_at.eq(at.0), t::resolved_by.eq(by.0), t::last_seq.eq(last)))
+            .execute(db)?;
+    }
+    if let Some((score, comment)) = &change.rated {
+        diesel::update(t::table.find(key)).set((t::score.eq(score), t::comment.eq(comment.as_deref()))).execute(db)?;
+    }
+    Ok(())
 }
 
 /// Which of a shop's tickets.

@@ -6,7 +6,7 @@ use diesel::prelude::*;
 
 use super::{Db, people::People, schema::timeline as t};
 use crate::domain::{
-    conversation::{Cause, Conversation},
+    conversation::Cause,
     ids::{ConversationId, Timestamp, UserId},
     people::Person,
 };
@@ -24,29 +24,40 @@ pub struct Entry {
     pub ticket: i64,
 }
 
-/// Adds a change that `conversation` has just undergone.
-pub fn insert(
-    db: &mut Db,
-    conversation: &Conversation,
-    cause: Cause,
-    by: UserId,
-    from: Option<UserId>,
-    at: Timestamp,
-) -> QueryResult<()> {
-    let last: Option<i64> =
-        t::table.filter(t::conversation_id.eq(conversation.id.0)).select(diesel::dsl::max(t::position)).first(db)?;
-    let values = (
-        t::conversation_id.eq(conversation.id.0),
-        t::position.eq(last.unwrap_or(0) + 1),
-        t::at.eq(at.0),
-        t::cause.eq(cause.as_str()),
-        t::by_user.eq(by.0),
-        t::from_user.eq(from.map(|id| id.0)),
-        t::to_user.eq(conversation.claimant().map(|agent| agent.id.0)),
-        t::claim_version.eq(conversation.claim_version),
-        t::ticket.eq(conversation.ticket),
-    );
-    diesel::insert_into(t::table).values(values).execute(db).map(drop)
+/// A change that is to be noted.
+#[derive(Clone, Copy, Debug)]
+pub struct New {
+    pub conversation: ConversationId,
+    pub at: Timestamp,
+    pub cause: Cause,
+    pub by: UserId,
+    pub from: Option<UserId>,
+    pub to: Option<UserId>,
+    pub claim_version: i64,
+    pub ticket: i64,
+}
+
+/// Adds changes, each at the end of its conversation's.
+pub fn insert(db: &mut Db, new: &[New]) -> QueryResult<()> {
+    for new in new {
+        let last: Option<i64> = t::table
+            .filter(t::conversation_id.eq(new.conversation.0))
+            .select(diesel::dsl::max(t::position))
+            .first(db)?;
+        let values = (
+            t::conversation_id.eq(new.conversation.0),
+            t::position.eq(last.unwrap_or(0) + 1),
+            t::at.eq(new.at.0),
+            t::cause.eq(new.cause.as_str()),
+            t::by_user.eq(new.by.0),
+            t::from_user.eq(new.from.map(|id| id.0)),
+            t::to_user.eq(new.to.map(|id| id.0)),
+            t::claim_version.eq(new.claim_version),
+            t::ticket.eq(new.ticket),
+        );
+        diesel::insert_into(t::table).values(values).execute(db)?;
+    }
+    Ok(())
 }
 
 /// A page of changes after position `after`, the oldest first.

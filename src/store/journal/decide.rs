@@ -1,0 +1,655 @@
+//! What a batch's commands come to: the state machine's answers, one after the other, without a look at the database.
+//!
+//! Each command sees what those before it have done. Where a fact is missing the command is passed over, and the whole deciding is
+//! done once more when all that was missing is known; nothing that is decided here has happened yet.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use super::{
+    Answer, Rules,
+    facts::{Facts, Found, Needs},
+    rows::Rows,
+};
+use crate::{
+    domain::{
+        command::{Act, Command, Message, Outcome, Snapshot, Target},
+        content::{Content, RECALLED},
+        conversation::{Cause, Change, Conversation, Deed, Moved, Parties, Standing},
+        cursor::{Given, Side, Which},
+        ids::{ConversationId, Seq, ShopId, Timestamp, UserId, VISITOR},
+        people::{Agent, Person, Role, Shop, Status},
+        refusal::Refusal,
+    },
+    store::{
+        conversations::Pair,
+        messages::{self, Stored},
+        receipts, tickets, timeline,
+    },
+};
+
+/// An answer for each command, and what is to be written before they may be given.
+pub struct Decided {
+    pub answers: Vec<Answer>,
+    pub rows: Rows,
+}
+
+/// Decides `commands` in their order.
+///
+/// # Errors
+/// What has to be known for it and is not in `facts`.
+pub fn decide(facts: &Facts, commands: &[&Command], rules: Rules) -> Result<Decided, Needs> {
+    let mut deciding = Deciding {
+        facts,
+        rules,
+        needs: Needs::default(),
+        hand: HashMap::new(),
+        opened: HashMap::new(),
+        stored: HashMap::new(),
+        open_keys: HashSet::new(),
+        rows: Rows::default(),
+    };
+    let answers = commands.iter().map(|command| deciding.answer(command)).collect();
+    if deciding.needs == Needs::default() { Ok(deciding.finish(answers)) } else { Err(deciding.needs) }
+}
+
+/// Why a command gets no outcome.
+enum Stop {
+    Refused(Refusal),
+    /// Another transaction has the conversation in hand.
+    Elsewhere,
+    /// A fact is not known yet; it is among the needs.
+    Missing,
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Stop {
+        Stop::Refused(refusal)
+    }
+}
+
+/// A conversation as the batch has changed it.
+struct InHand {
+    conversation: Arc<Conversation>,
+    last: Option<Arc<Message>>,
+    is_new: bool,
+    is_changed: bool,
+    /// Only the last movement of a batch is written.
+    moved: [Moved; 2],
+    moved_at: Timestamp,
+}
+
+/// Where a message goes.
+enum Place {
+    Known(ConversationId),
+    /// A conversation that nobody has opened yet.
+    NewSupport(Arc<Shop>),
+    /// `None`: a user of whom nothing is known but the `uid`.
+    NewDirect(Arc<str>, Option<Arc<Person>>),
+}
+
+struct Deciding<'a> {
+    facts: &'a Facts,
+    rules: Rules,
+    needs: Needs,
+    // What this batch has changed lies over the facts.
+    hand: HashMap<ConversationId, InHand>,
+    opened: HashMap<Pair, ConversationId>,
+    stored: HashMap<(UserId, Arc<str>), Stored>,
+    /// Keys of messages of which it is not known yet what becomes of them.
+    open_keys: HashSet<(UserId, Arc<str>)>,
+    rows: Rows,
+}
+
+impl Deciding<'_> {
+    fn answer(&mut self, command: &Command) -> Answer {
+        match self.command(command) {
+            Ok(outcome) => Answer::Outcome(outcome),
+            Err(Stop::Refused(refusal)) => Answer::Refused(refusal),
+            Err(Stop::Elsewhere) => Answer::Later,
+            Err(Stop::Missing) => {
+                if let Act::Send { client_id, .. } = &command.act {
+                    self.open_keys.insert((command.by.id, client_id.clone()));
+                }
+                Answer::Later
+            }
+        }
+    }
+
+    fn finish(mut self, answers: Vec<Answer>) -> Decided {
+        let mut hand: Vec<InHand> = self.hand.into_values().filter(|hand| hand.is_changed).collect();
+        hand.sort_unstable_by_key(|hand| hand.conversation.id);
+        for InHand { conversation, is_new, moved, moved_at, .. } in hand {
+            for side in [Which::First, Which::Second] {
+                let moved = moved[side.index() as usize];
+                self.rows.receipts.push(receipts::New { conversation: conversation.id, side, moved, at: moved_at });
+            }
+            if is_new { &mut self.rows.opened } else { &mut self.rows.changed }.push(conversation);
+        }
+        self.rows.messages.sort_unstable_by_key(|new| (new.message.conversation, new.message.seq));
+        Decided { answers, rows: self.rows }
+    }
+
+    fn command(&mut self, command: &Command) -> Result<Outcome, Stop> {
+        let Command { by, at, act } = command;
+        match act {
+            Act::Send { to, client_id, content } => self.send(by, to, client_id, content, *at),
+            Act::Ack { conversation, seq, given, viewing } => self.ack(by, *conversation, *seq, given, *viewing, *at),
+            Act::Read { conversation, seq } => self.read(by, *conversation, *seq, *at),
+            Act::Claim(id) => self.act(by, *id, Deed::Claim, *at),
+            Act::Release(id) => self.act(by, *id, Deed::Release, *at),
+            Act::Resolve(id) => self.act(by, *id, Deed::Resolve, *at),
+            Act::Transfer { conversation, to } => {
+                let deed = self.transfer(by.id, *conversation, to)?;
+                self.act(by, *conversation, deed, *at)
+            }
+            Act::LoseClaimant { conversation, claim_version } => {
+                self.lose_claimant(by, *conversation, *claim_version, *at)
+            }
+            Act::Recall { conversation, seq } => self.recall(by, *conversation, *seq, *at),
+            Act::Rate { conversation, score, comment } => self.rate(by, *conversation, *score, comment.clone()),
+            Act::SetStatus { shop, status } => self.set_status(by, shop, *status),
+        }
+    }
+
+    // Sending.
+
+    fn send(
+        &mut self,
+        by: &Arc<Person>,
+        to: &Target,
+        client_id: &Arc<str>,
+        content: &Content,
+        now: Timestamp,
+    ) -> Result<Outcome, Stop> {
+        // Both are looked for before either is missed, so that they are asked for at once.
+        let (stored, place) = (self.stored(by.id, client_id), self.place(by, to));
+        if let Some(Stored { conversation, seq, at, digest }) = stored? {
+            let same = match place {
+                Ok(Place::Known(id)) => id == conversation && digest == content.digest,
+                Ok(_) | Err(Stop::Refused(_)) => false,
+                Err(stop) => return Err(stop),
+            };
+            return if same { Ok(Outcome::Duplicate { conversation, seq, at }) } else { Err(Refusal::Conflict.into()) };
+        }
+        let (mut conversation, standing, is_new) = match place? {
+            Place::Known(id) => {
+                let (conversation, standing) = self.standing(id, by.id)?;
+                (conversation, standing, false)
+            }
+            place => {
+                let conversation = self.open(by, place, now)?;
+                let standing = conversation.standing(by.id, None).ok_or(Refusal::NotFound)?;
+                (conversation, standing, true)
+            }
+        };
+        let answered = conversation.second.said >= conversation.opened_seq;
+        let placed = conversation.send(by.id, standing, now)?;
+        let left_message = match (placed.cause, conversation.shop()) {
+            (Some(_), Some(shop)) => !self.anyone_on_duty(shop.id)?,
+            _ => false,
+        };
+        let message = Arc::new(Message {
+            conversation: conversation.id,
+            seq: placed.seq,
+            shop: conversation.shop().map(|shop| shop.shop.clone()),
+            from: by.clone(),
+            speaker: placed.speaker,
+            side: placed.side,
+            content: content.json.clone(),
+            client_id: client_id.clone(),
+            at: now,
+        });
+        if let Some(cause) = placed.cause {
+            let ticket = self.ticket(&conversation);
+            (ticket.is_new, ticket.left_message) = (true, left_message);
+            self.note(&conversation, cause, by.id, None, now);
+        }
+        if matches!(standing, Standing::Agent(_)) && !answered {
+            self.ticket(&conversation).answered.get_or_insert((now, by.id));
+        }
+        self.rows.messages.push(messages::New { message: message.clone(), digest: content.digest });
+        let stored = Stored { conversation: conversation.id, seq: placed.seq, at: now, digest: content.digest };
+        self.stored.insert((by.id, client_id.clone()), stored);
+        if is_new {
+            self.opened.insert(Pair::of(&conversation.parties), conversation.id);
+        }
+        let hand = self.put(conversation);
+        hand.is_new |= is_new;
+        hand.last = Some(message.clone());
+        let now = Arc::new(Snapshot { conversation: (*hand.conversation).clone(), last: Some(message.clone()) });
+        Ok(Outcome::Stored { now, message, cause: placed.cause })
+    }
+
+    /// Where a message of `by` to `to` belongs.
+    fn place(&mut self, by: &Arc<Person>, to: &Target) -> Result<Place, Stop> {
+        let (pair, place) = match to {
+            Target::Conversation(id) => {
+                // Asked for together with the key.
+                if !self.hand.contains_key(id) && !self.facts.conversations.contains_key(id) {
+                    self.needs.conversations.insert(*id);
+                }
+                return Ok(Place::Known(*id));
+            }
+            Target::Shop(name) => {
+                let shop = self.shop(name)?.ok_or(Refusal::NotFound)?;
+                (Pair::Support { shop: shop.id, buyer: by.id }, Place::NewSupport(shop))
+            }
+            Target::User(uid) if *uid == by.uid => return Err(Refusal::invalid("to.user").into()),
+            Target::User(_) if by.is_visitor() => return Err(Refusal::Forbidden.into()),
+            Target::User(uid) => {
+                let Some(other) = self.user(uid)? else {
+                    let visitor = uid.starts_with(VISITOR);
+                    let place = Place::NewDirect(uid.clone(), None);
+                    return if visitor { Err(Refusal::NotFound.into()) } else { Ok(place) };
+                };
+                let (first, second) = (by.id.min(other.id), by.id.max(other.id));
+                (Pair::Direct { first, second }, Place::NewDirect(uid.clone(), Some(other)))
+            }
+        };
+        let known = match self.opened.get(&pair) {
+            Some(id) => Some(*id),
+            None => known(self.facts.between.get(&pair), || self.needs.between.insert(pair))?,
+        };
+        Ok(known.map_or(place, Place::Known))
+    }
+
+    /// A conversation with a number of its own, without a message.
+    fn open(&mut self, by: &Arc<Person>, place: Place, now: Timestamp) -> Result<Conversation, Stop> {
+        let parties = match place {
+            Place::NewSupport(shop) => {
+                let role = self.role(shop.id, by.id);
+                _ = (self.number(), self.anyone_on_duty(shop.id)); // Asked for together.
+                if role?.is_some() {
+                    return Err(Refusal::Forbidden.into());
+                }
+                Parties::Support { shop, buyer: by.clone() }
+            }
+            Place::NewDirect(_, Some(other)) if by.id < other.id => {
+                Parties::Direct { first: by.clone(), second: other }
+            }
+            Place::NewDirect(_, Some(other)) => Parties::Direct { first: other, second: by.clone() },
+            Place::NewDirect(uid, None) => {
+                if !self.needs.new_users.iter().any(|(known, _)| *known == uid) {
+                    self.needs.new_users.push((uid, now));
+                }
+                return Err(Stop::Missing);
+            }
+            Place::Known(_) => return Err(Refusal::NotFound.into()),
+        };
+        Ok(Conversation::new(self.number()?, parties, now))
+    }
+
+    /// The next conversation's number.
+    fn number(&mut self) -> Result<ConversationId, Stop> {
+        known(self.facts.numbers.get(self.opened.len()), || self.needs.numbers += 1)
+    }
+
+    // Cursors.
+
+    fn ack(
+        &mut self,
+        by: &Arc<Person>,
+        id: ConversationId,
+        seq: Seq,
+        given: &Given,
+        viewing: bool,
+        now: Timestamp,
+    ) -> Result<Outcome, Stop> {
+        let (mut conversation, standing) = self.standing(id, by.id)?;
+        conversation.check_seq(seq)?;
+        let Some(side) = conversation.cursor_side(by.id, standing) else {
+            if conversation.waiting_since.is_some() {
+                let acked = self.acked(id, by.id)?;
+                let reach = given.reach(acked.max(conversation.second.delivered), seq);
+                if reach > acked {
+                    self.rows.acks.insert((id, by.id), reach);
+                }
+            }
+            return Ok(Outcome::Settled { conversation: id, by: by.clone(), seq });
+        };
+        let before = *conversation.side(side);
+        let mut moved = conversation.ack(side, seq, given)?;
+        if viewing {
+            let seen = conversation.side(side).delivered.min(seq);
+            moved.read = conversation.read(side, seen)?.read;
+        }
+        self.moved(by, conversation, side, before, moved, now)
+    }
+
+    fn read(&mut self, by: &Arc<Person>, id: ConversationId, seq: Seq, now: Timestamp) -> Result<Outcome, Stop> {
+        let (mut conversation, standing) = self.standing(id, by.id)?;
+        conversation.check_seq(seq)?;
+        let Some(side) = conversation.cursor_side(by.id, standing) else {
+            let (now, moved) = (Arc::new(conversation), Moved::default());
+            return Ok(Outcome::Moved { now, by: by.clone(), side: Which::Second, moved });
+        };
+        let before = *conversation.side(side);
+        let moved = conversation.read(side, seq)?;
+        self.moved(by, conversation, side, before, moved, now)
+    }
+
+    fn moved(
+        &mut self,
+        by: &Arc<Person>,
+        mut conversation: Conversation,
+        side: Which,
+        before: Side,
+        moved: Moved,
+        now: Timestamp,
+    ) -> Result<Outcome, Stop> {
+        let (after, said) = (*conversation.side(side), conversation.side(side.other()).said);
+        if after.read != before.read && after.read < said {
+            conversation.side_mut(side).unread = self.count_above(conversation.id, after.read, side.other())?;
+        }
+        let now_is = if after == before {
+            Arc::new(conversation)
+        } else {
+            let hand = self.put(conversation);
+            hand.note_moved(side, moved, now);
+            hand.conversation.clone()
+        };
+        Ok(Outcome::Moved { now: now_is, by: by.clone(), side, moved })
+    }
+
+    // Claims.
+
+    fn act(&mut self, by: &Arc<Person>, id: ConversationId, deed: Deed, now: Timestamp) -> Result<Outcome, Stop> {
+        let (mut conversation, standing) = self.standing(id, by.id)?;
+        let (before, ticket) = (conversation.claimant().cloned(), conversation.ticket);
+        let taker = match &deed {
+            Deed::Claim => Some(by.id),
+            Deed::Transfer(to) => Some(to.id),
+            Deed::Release | Deed::Resolve => None,
+        };
+        let acked = match taker {
+            Some(taker) if conversation.waiting_since.is_some() => {
+                _ = self.last(&conversation); // Asked for together.
+                self.acked(id, taker)?
+            }
+            _ => 0,
+        };
+        let change = conversation.act(by, standing, &deed, acked, now)?;
+        let last = self.last(&conversation)?;
+        let Some(Change { cause, moved }) = change else {
+            return Ok(Outcome::Unchanged(Arc::new(Snapshot { conversation, last })));
+        };
+        let claimant = conversation.claimant().map(|agent| agent.id);
+        let last_seq = conversation.last_seq;
+        if conversation.ticket != ticket {
+            self.ticket(&conversation).is_new = true;
+        }
+        if let Some(agent) = claimant {
+            // The first claim of a ticket is noted; later ones are in the timeline.
+            self.ticket(&conversation).claimed.get_or_insert((now, agent));
+            self.rows.forget_acks(id);
+        }
+        if cause == Cause::Resolved {
+            self.ticket(&conversation).resolved = Some((now, by.id, last_seq));
+        }
+        self.note(&conversation, cause, by.id, before.as_ref().map(|agent| agent.id), now);
+        let hand = self.put(conversation);
+        hand.note_moved(Which::Second, moved, now);
+        let now = Arc::new(Snapshot { conversation: (*hand.conversation).clone(), last });
+        Ok(Outcome::Changed { now, by: by.clone(), before, cause, moved })
+    }
+
+    /// Who is nothing to the conversation, or its buyer, does not learn who is an agent of the shop.
+    fn transfer(&mut self, by: UserId, id: ConversationId, to: &Arc<str>) -> Result<Deed, Stop> {
+        let (conversation, standing) = self.standing(id, by)?;
+        if !matches!(standing, Standing::Agent(_)) {
+            return Err(Refusal::Forbidden.into());
+        }
+        let agent = match (conversation.shop(), self.user(to)?) {
+            (Some(shop), Some(user)) => self.role(shop.id, user.id)?.map(|_| user),
+            _ => None,
+        };
+        Ok(Deed::Transfer(agent.ok_or(Refusal::invalid("to"))?))
+    }
+
+    fn lose_claimant(
+        &mut self,
+        by: &Arc<Person>,
+        id: ConversationId,
+        claim_version: i64,
+        now: Timestamp,
+    ) -> Result<Outcome, Stop> {
+        let mut conversation = self.conversation(id)?;
+        let (before, last) = (conversation.claimant().cloned(), self.last(&conversation)?);
+        if !conversation.lose_claimant(claim_version, now) {
+            return Ok(Outcome::Unchanged(Arc::new(Snapshot { conversation, last })));
+        }
+        let (cause, moved) = (Cause::Released, Moved::default());
+        self.note(&conversation, cause, by.id, before.as_ref().map(|agent| agent.id), now);
+        let now = Arc::new(Snapshot { conversation: (*self.put(conversation).conversation).clone(), last });
+        Ok(Outcome::Changed { now, by: by.clone(), before, cause, moved })
+    }
+
+    // The rest.
+
+    fn recall(&mut self, by: &Arc<Person>, id: ConversationId, seq: Seq, now: Timestamp) -> Result<Outcome, Stop> {
+        let (conversation, _) = self.standing(id, by.id)?;
+        let message = self.message(&conversation, seq)?.ok_or(Refusal::NotFound)?;
+        if message.from.id != by.id {
+            return Err(Refusal::Forbidden.into());
+        }
+        if now.since(message.at) > self.rules.recall_window_ms {
+            return Err(Refusal::Conflict.into());
+        }
+        let mut last = self.last(&conversation)?;
+        let first_time = *message.content != *RECALLED;
+        if first_time {
+            self.rows.recalls.insert((id, seq));
+        }
+        if seq == conversation.last_seq {
+            last = Some(recalled(&message));
+            if let Some(hand) = self.hand.get_mut(&id) {
+                hand.last.clone_from(&last);
+            }
+        }
+        let snapshot = Arc::new(Snapshot { conversation, last });
+        Ok(Outcome::Recalled { now: snapshot, by: by.clone(), seq, at: now, first_time })
+    }
+
+    fn rate(
+        &mut self,
+        by: &Arc<Person>,
+        id: ConversationId,
+        score: i16,
+        comment: Option<Arc<str>>,
+    ) -> Result<Outcome, Stop> {
+        let (conversation, standing) = self.standing(id, by.id)?;
+        if standing != Standing::Buyer {
+            return Err(Refusal::Forbidden.into());
+        }
+        self.ticket(&conversation).rated = Some((score, comment));
+        Ok(Outcome::Rated)
+    }
+
+    fn set_status(&mut self, by: &Arc<Person>, shop: &Arc<str>, status: Status) -> Result<Outcome, Stop> {
+        let shop = self.shop(shop)?.ok_or(Refusal::NotFound)?;
+        let role = self.role(shop.id, by.id)?.ok_or(Refusal::NotFound)?;
+        self.rows.statuses.insert((shop.id, by.id), status);
+        Ok(Outcome::StatusSet { shop, agent: Agent { person: by.clone(), role, status } })
+    }
+
+    // What is to be written.
+
+    fn put(&mut self, conversation: Conversation) -> &mut InHand {
+        let conversation = Arc::new(conversation);
+        let hand = self.hand.entry(conversation.id).or_insert_with(|| InHand {
+            conversation: conversation.clone(),
+            last: None,
+            is_new: false,
+            is_changed: true,
+            moved: [Moved::default(); 2],
+            moved_at: Timestamp(0),
+        });
+        hand.conversation = conversation;
+        hand
+    }
+
+    /// What changes of the present ticket of a conversation.
+    fn ticket(&mut self, conversation: &Conversation) -> &mut tickets::Change {
+        self.rows
+            .tickets
+            .entry((conversation.id, conversation.ticket))
+            .or_insert_with(|| tickets::Change::of(conversation))
+    }
+
+    /// Adds what `conversation` has just undergone to its timeline.
+    fn note(&mut self, conversation: &Conversation, cause: Cause, by: UserId, from: Option<UserId>, at: Timestamp) {
+        self.rows.timeline.push(timeline::New {
+            conversation: conversation.id,
+            at,
+            cause,
+            by,
+            from,
+            to: conversation.claimant().map(|agent| agent.id),
+            claim_version: conversation.claim_version,
+            ticket: conversation.ticket,
+        });
+    }
+
+    // What is known.
+
+    /// A conversation as it is now, and what `user` is to it: `NotFound` where it is nothing to it, or there is none.
+    fn standing(&mut self, id: ConversationId, user: UserId) -> Result<(Conversation, Standing), Stop> {
+        let conversation = self.conversation(id)?;
+        let role = match &conversation.parties {
+            Parties::Support { shop, buyer } if buyer.id != user => self.role(shop.id, user)?,
+            _ => None,
+        };
+        let standing = conversation.standing(user, role).ok_or(Refusal::NotFound)?;
+        Ok((conversation, standing))
+    }
+
+    fn conversation(&mut self, id: ConversationId) -> Result<Conversation, Stop> {
+        if let Some(hand) = self.hand.get(&id) {
+            return Ok((*hand.conversation).clone());
+        }
+        match self.facts.conversations.get(&id) {
+            Some(Found::Here(conversation)) => Ok(conversation.clone()),
+            Some(Found::Elsewhere) => Err(Stop::Elsewhere),
+            Some(Found::Nowhere) => Err(Refusal::NotFound.into()),
+            None => {
+                self.needs.conversations.insert(id);
+                Err(Stop::Missing)
+            }
+        }
+    }
+
+    fn stored(&mut self, sender: UserId, client_id: &Arc<str>) -> Result<Option<Stored>, Stop> {
+        let key = (sender, client_id.clone());
+        if let Some(stored) = self.stored.get(&key) {
+            return Ok(Some(stored.clone()));
+        }
+        if self.open_keys.contains(&key) {
+            return Err(Stop::Missing);
+        }
+        known(self.facts.keys.get(&key), || self.needs.keys.insert(key))
+    }
+
+    fn shop(&mut self, name: &Arc<str>) -> Result<Option<Arc<Shop>>, Stop> {
+        known(self.facts.shops.get(name), || self.needs.shops.insert(name.clone()))
+    }
+
+    fn user(&mut self, uid: &Arc<str>) -> Result<Option<Arc<Person>>, Stop> {
+        known(self.facts.users.get(uid), || self.needs.users.insert(uid.clone()))
+    }
+
+    fn role(&mut self, shop: ShopId, user: UserId) -> Result<Option<Role>, Stop> {
+        known(self.facts.roles.get(&(shop, user)), || self.needs.roles.insert((shop, user)))
+    }
+
+    fn anyone_on_duty(&mut self, shop: ShopId) -> Result<bool, Stop> {
+        let Some(stored) = self.facts.duty.get(&shop) else {
+            self.needs.duty.insert(shop);
+            return Err(Stop::Missing);
+        };
+        let now = |user: UserId| self.rows.statuses.get(&(shop, user)).copied();
+        let set_online = |(of, status): (&(ShopId, UserId), &Status)| of.0 == shop && *status == Status::Online;
+        let stays = stored.iter().any(|user| now(*user).is_none_or(|status| status == Status::Online));
+        Ok(stays || self.rows.statuses.iter().any(set_online))
+    }
+
+    /// How far `user` has acked a conversation while it waits.
+    fn acked(&mut self, id: ConversationId, user: UserId) -> Result<Seq, Stop> {
+        if let Some(seq) = self.rows.acks.get(&(id, user)) {
+            return Ok(*seq);
+        }
+        if self.rows.forgotten_acks.contains(&id) || self.hand.get(&id).is_some_and(|hand| hand.is_new) {
+            return Ok(0);
+        }
+        known(self.facts.acked.get(&(id, user)), || self.needs.acked.insert((id, user)))
+    }
+
+    /// How many messages of a side there are above `seq`.
+    fn count_above(&mut self, id: ConversationId, seq: Seq, side: Which) -> Result<i64, Stop> {
+        let is_meant = |new: &&messages::New| {
+            let message = &new.message;
+            message.conversation == id && message.seq > seq && message.side == side
+        };
+        let new = self.rows.messages.iter().filter(is_meant).count() as i64;
+        let stored = match self.facts.conversations.get(&id) {
+            Some(Found::Here(conversation)) if conversation.side(side).said > seq => {
+                let key = (id, seq, side);
+                known(self.facts.counts.get(&key), || self.needs.counts.insert((id, seq, side.index())))?
+            }
+            _ => 0,
+        };
+        Ok(stored + new)
+    }
+
+    fn last(&mut self, conversation: &Conversation) -> Result<Option<Arc<Message>>, Stop> {
+        match self.hand.get(&conversation.id) {
+            Some(InHand { last: Some(last), .. }) => Ok(Some(last.clone())),
+            _ => self.message(conversation, conversation.last_seq),
+        }
+    }
+
+    fn message(&mut self, conversation: &Conversation, seq: Seq) -> Result<Option<Arc<Message>>, Stop> {
+        let key = (conversation.id, seq);
+        if !(1..=conversation.last_seq).contains(&seq) {
+            return Ok(None);
+        }
+        let new = self.rows.messages.iter().rev().map(|new| &new.message).find(|m| (m.conversation, m.seq) == key);
+        let message = match new {
+            Some(new) => Some(new.clone()),
+            None => known(self.facts.messages.get(&key), || self.needs.messages.insert(key))?,
+        };
+        if !self.rows.recalls.contains(&key) {
+            return Ok(message);
+        }
+        Ok(message.as_deref().map(recalled))
+    }
+}
+
+fn recalled(message: &Message) -> Arc<Message> {
+    Arc::new(Message { content: RECALLED.into(), ..message.clone() })
+}
+
+/// A fact, or the note that it is missing.
+fn known<T: Clone, R>(fact: Option<&T>, need: impl FnOnce() -> R) -> Result<T, Stop> {
+    match fact {
+        Some(fact) => Ok(fact.clone()),
+        None => {
+            need();
+            Err(Stop::Missing)
+        }
+    }
+}
+
+impl InHand {
+    fn note_moved(&mut self, side: Which, moved: Moved, now: Timestamp) {
+        self.moved_at = now;
+        let marks = &mut self.moved[side.index() as usize];
+        marks.delivered = moved.delivered.or(marks.delivered);
+        marks.read = moved.read.or(marks.read);
+    }
+}
+
+#[cfg(test)]
+mod tests;

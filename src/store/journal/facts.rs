@@ -1,0 +1,67 @@
+//! What the database holds, as far as a batch has to know it; and what is still to be asked.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use crate::{
+    domain::{
+        command::Message,
+        conversation::Conversation,
+        cursor::Which,
+        ids::{ConversationId, Seq, ShopId, Timestamp, UserId},
+        people::{Person, Role, Shop},
+    },
+    store::{conversations::Pair, messages::Stored},
+};
+
+/// A conversation that a batch has asked for.
+#[derive(Clone, Debug)]
+pub enum Found {
+    /// It is this batch's until the transaction ends.
+    Here(Conversation),
+    /// It exists, and another transaction has it in hand.
+    #[allow(dead_code)]
+    Elsewhere,
+    Nowhere,
+}
+
+/// Answers: everything that has been asked for is here, be it that there is nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    pub shops: HashMap<Arc<str>, Option<Arc<Shop>>>,
+    pub users: HashMap<Arc<str>, Option<Arc<Person>>>,
+    pub between: HashMap<Pair, Option<ConversationId>>,
+    pub conversations: HashMap<ConversationId, Found>,
+    /// For conversations that are opened.
+    pub numbers: Vec<ConversationId>,
+    pub keys: HashMap<(UserId, Arc<str>), Option<Stored>>,
+    pub roles: HashMap<(ShopId, UserId), Option<Role>>,
+    /// The agents on duty.
+    pub duty: HashMap<ShopId, Vec<UserId>>,
+    /// How far somebody has acked a conversation that waits.
+    pub acked: HashMap<(ConversationId, UserId), Seq>,
+    /// How many messages of a side are stored above a `seq`.
+    pub counts: HashMap<(ConversationId, Seq, Which), i64>,
+    pub messages: HashMap<(ConversationId, Seq), Option<Arc<Message>>>,
+}
+
+/// Questions, each in the order in which the tables are asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    pub shops: BTreeSet<Arc<str>>,
+    pub users: BTreeSet<Arc<str>>,
+    /// Users who are to be made, since somebody writes to them; each once.
+    pub new_users: Vec<(Arc<str>, Timestamp)>,
+    pub between: BTreeSet<Pair>,
+    pub conversations: BTreeSet<ConversationId>,
+    /// How many numbers for new conversations.
+    pub numbers: usize,
+    pub keys: BTreeSet<(UserId, Arc<str>)>,
+    pub roles: BTreeSet<(ShopId, UserId)>,
+    pub duty: BTreeSet<ShopId>,
+    pub acked: BTreeSet<(ConversationId, UserId)>,
+    pub counts: BTreeSet<(ConversationId, Seq, i16)>,
+    pub messages: BTreeSet<(ConversationId, Seq)>,
+}

@@ -1,0 +1,4 @@
+//! The journal's transaction, through its writer and against real databases.
+
+mod batches;
+mod scene;
