@@ -34,7 +34,7 @@ fi
 target/tools/bin/cargo-deny --log-level error check licenses bans sources
 
 step 'tests'
-cargo test --quiet --lib --test layers --test store --test socket --test suite
+cargo test --quiet --lib --test layers --test store --test journal --test socket --test suite
 
 step 'RFC 6455 conformance'
 scripts/conformance.sh
