@@ -161,6 +161,21 @@ impl ChatServer {
         in_use.dispatcher.clone()
     }
 
+    /// A user who is here has to do with a shop from now on; gives its dispatcher.
+    fn concerns(&mut self, user: UserId, shop: Arc<Shop>, ctx: &mut Context<Self>) -> Addr<ShopDispatcher> {
+        let id = shop.id;
+        let dispatcher = self.dispatcher(shop, ctx);
+        if let Some(present) = self.users.get_mut(&user)
+            && present.shops.insert(id)
+        {
+            dispatcher.do_send(Seen { user, online: true });
+            if let Some(link) = &self.link {
+                link.seen(user, true, vec![id], &self.whereabouts);
+            }
+        }
+        dispatcher
+    }
+
     /// Ends the dispatchers of shops with which nobody here has to do any more: on a node with others, they would not hear of what
     /// happens there.
     fn rest(&mut self) {
@@ -353,15 +368,13 @@ pub struct Register {
     pub at: SessionAddr,
     /// The shops of which the user is an agent.
     pub works: Vec<Arc<Shop>>,
-    /// Those with which it has a conversation that is not resolved.
-    pub talks: Vec<Arc<Shop>>,
 }
 
 impl Handler<Register> for ChatServer {
     type Result = ();
 
     fn handle(&mut self, register: Register, ctx: &mut Self::Context) {
-        let Register { person, session, at, works, talks } = register;
+        let Register { person, session, at, works } = register;
         metrics::gauge!("shopbell_sessions").increment(1.0);
         self.just_left.remove(&person.id);
         let user = person.id;
@@ -371,7 +384,7 @@ impl Handler<Register> for ChatServer {
             shops: HashSet::new(),
         });
         present.person = person;
-        present.shops.extend(works.iter().chain(&talks).map(|shop| shop.id));
+        present.shops.extend(works.iter().map(|shop| shop.id));
         present.sessions.push((session, at));
         let (first, shops) = (present.sessions.len() == 1, present.shops.clone());
         for shop in &works {
@@ -380,7 +393,7 @@ impl Handler<Register> for ChatServer {
         if !works.is_empty() {
             self.attend(user, true);
         }
-        for shop in works.into_iter().chain(talks) {
+        for shop in works {
             self.dispatcher(shop, ctx);
         }
         if first {
@@ -391,6 +404,22 @@ impl Handler<Register> for ChatServer {
                 self.seen(user, true, shops);
             }
         }
+    }
+}
+
+/// A user who has come has conversations with these shops that are not resolved.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Talks {
+    pub user: UserId,
+    pub shops: Vec<Arc<Shop>>,
+}
+
+impl Handler<Talks> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, Talks { user, shops }: Talks, ctx: &mut Self::Context) {
+        shops.into_iter().for_each(|shop| _ = self.concerns(user, shop, ctx));
     }
 }
 
@@ -440,17 +469,10 @@ impl Handler<FindShop> for ChatServer {
     type Result = MessageResult<FindShop>;
 
     fn handle(&mut self, FindShop { shop, user }: FindShop, ctx: &mut Self::Context) -> Self::Result {
-        let id = shop.id;
-        let dispatcher = self.dispatcher(shop, ctx);
-        if let Some(user) = user
-            && let Some(present) = self.users.get_mut(&user)
-            && present.shops.insert(id)
-        {
-            dispatcher.do_send(Seen { user, online: true });
-            if let Some(link) = &self.link {
-                link.seen(user, true, vec![id], &self.whereabouts);
-            }
-        }
+        let dispatcher = match user {
+            Some(user) => self.concerns(user, shop, ctx),
+            None => self.dispatcher(shop, ctx),
+        };
         MessageResult(dispatcher)
     }
 }

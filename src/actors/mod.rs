@@ -8,6 +8,7 @@ pub mod chat_server;
 pub mod cluster_link;
 pub mod direct_dispatcher;
 pub mod fanout;
+pub mod gather;
 pub mod journal;
 pub mod mail;
 pub mod node;

@@ -7,6 +7,7 @@ use actix::Addr;
 use super::{
     chat_server::{ChatServer, FindDirect, FindShop},
     direct_dispatcher::DirectDispatcher,
+    gather::Gather,
     journal::Journal,
     mail::{Asked, Do, Reply},
     offline_box::OfflineBox,
@@ -22,7 +23,7 @@ use crate::{
     },
     protocol::event::{Heartbeat, Limits},
     socket,
-    store::{self, Db, conversations, people::People, pool::Readers, shops},
+    store::{self, Db, arrivals, conversations, people::People, pool::Readers, shops},
 };
 
 /// The services of a node. One, shared by all its threads.
@@ -33,6 +34,9 @@ pub struct Node {
     pub direct: Addr<DirectDispatcher>,
     pub offline: Addr<OfflineBox>,
     pub readers: Readers,
+    /// Who somebody is, and what awaits somebody who comes: asked by all at once when another node has died.
+    pub identities: Gather<Arc<str>, arrivals::Known>,
+    pub arrivals: Gather<UserId, arrivals::Arrival>,
     pub tokens: Tokens,
     pub settings: Settings,
     /// The limits of every socket.

@@ -9,15 +9,15 @@ use super::{
     backend::{MultiBackend, lower},
     messages,
     people::People,
-    schema::{agents, conversations as t, shops as shop_rows, users},
-    shops, waiting_acks,
+    schema::{agents, conversations as t, users},
+    waiting_acks,
 };
 use crate::domain::{
     command::Snapshot,
     conversation::{Conversation, Parties, State},
     cursor::{Side, Which},
     ids::{ConversationId, Seq, ShopId, Timestamp, UserId},
-    people::{Shop, Status},
+    people::Status,
 };
 
 #[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
@@ -52,7 +52,7 @@ pub struct Row {
 const DIRECT: &str = "direct";
 const WAITING: &str = "waiting";
 const CLAIMED: &str = "claimed";
-const RESOLVED: &str = "resolved";
+pub(super) const RESOLVED: &str = "resolved";
 
 impl Row {
     fn of(c: &Conversation) -> Row {
@@ -235,35 +235,6 @@ pub struct Due {
     pub count: i64,
 }
 
-/// Everything above the cursor where the user is buyer, claimant or direct user.
-pub fn due(db: &mut Db, user: UserId) -> QueryResult<Vec<Due>> {
-    let mut due = Vec::new();
-    let first = t::first_user.eq(user.0).and(t::first_delivered.lt(t::last_seq));
-    let columns = (t::id, t::first_delivered, t::first_read, t::first_unread, t::last_seq);
-    let rows: Vec<(i64, i64, i64, i64, i64)> = t::table.filter(first).select(columns).load(db)?;
-    for row in rows {
-        due.push(due_of(db, row, Which::First)?);
-    }
-    let second = (t::second_user.eq(user.0).or(t::claimed_by.eq(user.0))).and(t::second_delivered.lt(t::last_seq));
-    let columns = (t::id, t::second_delivered, t::second_read, t::second_unread, t::last_seq);
-    let rows: Vec<(i64, i64, i64, i64, i64)> = t::table.filter(second).select(columns).load(db)?;
-    for row in rows {
-        due.push(due_of(db, row, Which::Second)?);
-    }
-    Ok(due)
-}
-
-fn due_of(
-    db: &mut Db,
-    (id, delivered, read, unread, last): (i64, i64, i64, i64, i64),
-    side: Which,
-) -> QueryResult<Due> {
-    let conversation = ConversationId(id);
-    let count =
-        if read == delivered { unread } else { messages::count_above(db, conversation, delivered, side.other())? };
-    Ok(Due { conversation, from: delivered + 1, upto: last, count })
-}
-
 /// Whose conversations an inbox shows.
 #[derive(Clone, Copy, Debug)]
 pub enum Scope {
@@ -339,16 +310,6 @@ pub fn page(
         page.push(with_last(db, &mut people, conversation)?);
     }
     Ok((page, next))
-}
-
-/// The shops with which a buyer has a conversation that is not resolved.
-pub fn shops_of_buyer(db: &mut Db, buyer: UserId) -> QueryResult<Vec<Arc<Shop>>> {
-    let rows: Vec<shops::Row> = t::table
-        .inner_join(shop_rows::table)
-        .filter(t::first_user.eq(buyer.0).and(t::state.ne(RESOLVED)))
-        .select(shops::Row::as_select())
-        .load(db)?;
-    Ok(rows.iter().map(shops::Row::shop).collect())
 }
 
 /// The conversations of a shop that are not resolved.

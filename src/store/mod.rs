@@ -3,6 +3,7 @@
 //! Reads go through a pool, on threads that may block. All writes go through [`journal::Writer`].
 
 pub mod agents;
+pub mod arrivals;
 pub mod audit;
 pub mod backend;
 pub mod changes;

@@ -23,12 +23,23 @@ use crate::{
     store::{conversations, messages, people::People},
 };
 
+/// Events that are kept until `welcome`.
+const EARLY_MAX: usize = 1_000;
 /// How long to wait before the store is asked again.
 const STORE_PAUSE: Duration = Duration::from_millis(500);
 
 impl Session {
     pub(super) fn push(&mut self, push: Push, link: &mut Link, ctx: &mut Ctx) {
         let language = self.language;
+        if let Phase::Entering { member: Some(member), .. } = &mut self.phase
+            && matches!(push, Push::Latest { .. } | Push::Event(_) | Push::Notice(_))
+        {
+            // Who misses any of this reads the inbox after `welcome`, as consoles do anyway.
+            if member.early.len() < EARLY_MAX {
+                member.early.push(push);
+            }
+            return;
+        }
         let Some(member) = self.member() else { return };
         match push {
             Push::Message { conversation, seq, after, frame, due } => {

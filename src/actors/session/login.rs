@@ -12,7 +12,7 @@ use tokio::{sync::oneshot, time::timeout};
 use super::{Ctx, Member, Phase, Session, address, close};
 use crate::{
     actors::{
-        chat_server::Register,
+        chat_server::{Register, Talks},
         journal::write,
         node::Node,
         offline_box::{Entries, Ops},
@@ -33,6 +33,7 @@ use crate::{
     socket::{Connection, Link, encode_text},
     store::{
         agents,
+        arrivals::Arrival,
         conversations::{self, Waits},
         shops, users,
     },
@@ -60,14 +61,7 @@ pub struct Identity {
 pub async fn identify(node: &Node, token: &str) -> Result<Identity, Refusal> {
     let now = crate::actors::now();
     let claims = node.tokens.verify(token, now.0 / 1_000).map_err(|_| Refusal::Unauthenticated)?;
-    let uid = claims.uid.clone();
-    let known = node
-        .read(move |db| {
-            let Some(user) = users::by_uid(db, &uid)? else { return Ok(None) };
-            let shops = agents::of_user(db, &user)?;
-            Ok(Some((user, shops)))
-        })
-        .await?;
+    let known = node.identities.ask(claims.uid.as_ref().into()).await?;
     let provisioned = node.settings.trust_shop_claims && !claims.shops.is_empty();
     let (user, shops) = match known {
         Some((user, shops)) if !provisioned && is_current(&user, &claims) => (user, shops),
@@ -126,17 +120,21 @@ struct Due {
 }
 
 /// Everything above the cursors, and for an agent its list's entries of conversations that still wait.
-async fn due(node: &Node, person: &Arc<Person>, is_agent: bool) -> Result<Due, Refusal> {
+async fn due(
+    node: &Node,
+    person: &Arc<Person>,
+    is_agent: bool,
+    from_store: &[conversations::Due],
+) -> Result<Due, Refusal> {
     let (waiting, list) = oneshot::channel();
     node.offline.do_send(Entries(person.clone(), waiting));
     let user = person.id;
-    let from_store = node.read(move |db| conversations::due(db, user)).await?;
     let entries = match timeout(LIST_PATIENCE, list).await {
         Ok(Ok(Ok(entries))) => Some(entries),
         _ => None,
     };
     let mut due = Due { ranges: BTreeMap::new(), count: 0, settled: Vec::new() };
-    for d in &from_store {
+    for d in from_store {
         due.count += usize::try_from(d.count).unwrap_or(0);
         due.ranges.insert(d.conversation, Behind::range(d.from, d.upto));
     }
@@ -303,6 +301,7 @@ impl Session {
             reading: 0,
             viewing: Default::default(),
             repeat: None,
+            early: Vec::new(),
         };
         let pending = match std::mem::replace(&mut self.phase, Phase::Anonymous(None)) {
             Phase::Entering { pending, .. } => pending,
@@ -311,17 +310,16 @@ impl Session {
         self.phase = Phase::Entering { pending, member: Some(Box::new(member)) };
         let (node, session, at, issued_at) = (self.node.clone(), self.id, address(ctx), identity.issued_at);
         let reading = async move {
-            let buyer = person.id;
-            let talks = node.read(move |db| conversations::shops_of_buyer(db, buyer)).await?;
-            let register = Register { person: person.clone(), session, at, works, talks };
+            let register = Register { person: person.clone(), session, at, works };
             node.chat.send(register).await.map_err(|_| Refusal::BUSY)?;
             // A revocation ends the sessions that are registered, so one that was not yet must look for it afterwards.
-            let user = person.id;
-            let known = node.read(move |db| users::by_id(db, user)).await?;
-            if known.is_none_or(|user| issued_at < user.tokens_after) {
-                return Err(Refusal::Unauthenticated);
+            let arrival = node.arrivals.ask(person.id).await?;
+            let good = arrival.filter(|arrival| arrival.tokens_after <= issued_at);
+            let Arrival { talks, due: from_store, .. } = good.ok_or(Refusal::Unauthenticated)?;
+            if !talks.is_empty() {
+                node.chat.do_send(Talks { user: person.id, shops: talks });
             }
-            due(&node, &person, is_agent).await
+            due(&node, &person, is_agent, &from_store).await
         };
         ctx.spawn(wrap(reading).map(move |due, connection: &mut Connection<Session>, ctx| {
             let (session, link) = connection.parts();
@@ -341,7 +339,9 @@ impl Session {
         for (conversation, behind) in due.ranges {
             member.window.fall_behind(conversation, behind);
         }
+        let early = std::mem::take(&mut member.early);
         self.settle_in(Phase::Member(member), link, ctx);
+        early.into_iter().for_each(|push| self.push(push, link, ctx));
         self.go_on(link, ctx);
     }
 

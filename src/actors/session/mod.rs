@@ -106,6 +106,8 @@ struct Member {
     /// Conversations that are on screen.
     viewing: HashSet<ConversationId>,
     repeat: Option<SpawnHandle>,
+    /// What came before `welcome`, which is the first thing a client hears.
+    early: Vec<Push>,
 }
 
 /// What a route is looked up by.
