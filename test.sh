@@ -10,6 +10,7 @@ step() { printf '\n=== %s (%ss)\n' "$1" "$((SECONDS - started))"; }
 step 'what the tests need'
 packages=()
 command -v redis-server >/dev/null || packages+=(redis-server)
+command -v openssl >/dev/null || packages+=(openssl)
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || packages+=(postgresql)
 command -v chromium >/dev/null || packages+=(chromium fonts-noto-cjk)
 command -v node >/dev/null || packages+=(nodejs npm)
@@ -35,6 +36,8 @@ target/tools/bin/cargo-deny --log-level error check licenses bans sources
 
 step 'tests'
 cargo test --quiet --lib --test layers --test store --test journal --test socket --test suite
+# These wait for servers more than they work.
+cargo test --quiet --test queue -- --test-threads 6
 
 step 'RFC 6455 conformance'
 scripts/conformance.sh

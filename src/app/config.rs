@@ -146,9 +146,7 @@ impl Given {
         let (url, ca_file) = (self.maybe("redis.url")?, self.maybe("redis.ca_file")?);
         let parse = |url: String| Redis::parse(&url, ca_file.as_deref().map(Path::new));
         url.map(parse).transpose().map_err(|wrong| match wrong {
-            connect::Wrong::Url(value) => {
-                Wrong::Value { key: "redis.url".to_owned(), value, allowed: "empty, or redis://HOST:PORT/DB" }
-            }
+            connect::Wrong::Url(value) => Wrong::Value { key: "redis.url".to_owned(), value, allowed: connect::FORMS },
             connect::Wrong::CaFile(path) => Wrong::Value {
                 key: "redis.ca_file".to_owned(),
                 value: path.display().to_string(),

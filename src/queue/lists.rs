@@ -1,18 +1,18 @@
-//! Offline lists as Redis lists, read and written by pipelines over one connection.
+//! Offline lists as Redis lists, read and written by pipelines over one connection. While Redis does not answer in half a second, the store
+//! serves alone.
 
-use std::time::Duration;
+use redis::{RedisError, Script};
 
-use redis::{Connection, ErrorKind, Pipeline, RedisError, Script};
-
-use super::{connect::Redis, keys::Keys};
+use super::{
+    batch::Batch,
+    connect::{Connection, PATIENCE, Redis},
+    keys::Keys,
+};
 use crate::domain::{
     ids::ConversationId,
     offline::{Bounds, Entry, Lists, Op, Unavailable},
     people::Person,
 };
-
-/// Redis answers within this time, or the store serves alone.
-const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Removes the entries of conversation ARGV[1] up to seq ARGV[2], by comparison: two devices may be flushing the same list, and a
 /// push may have come after the reading that an ack goes back to.
@@ -53,56 +53,55 @@ impl RedisLists {
 
     /// Runs `work` on the connection, which is made anew where it has been lost.
     fn with<T>(&mut self, work: impl Fn(&mut Connection) -> Result<T, RedisError>) -> Result<T, Unavailable> {
-        let worked = match &mut self.connection {
-            Some(connection) => work(connection),
-            None => self.connect().and_then(|()| match &mut self.connection {
-                Some(connection) => work(connection),
-                None => Err((ErrorKind::Io, "not connected").into()),
-            }),
-        };
-        worked.map_err(|error| {
-            tracing::warn!(%error, "offline lists are unavailable");
-            // An answer that comes late must not be taken for that of the next question.
-            self.connection = None;
-            Unavailable
-        })
+        let worked = match self.connection.take() {
+            Some(connection) => Ok(connection),
+            None => self.connect(),
+        }
+        .and_then(|mut connection| work(&mut connection).map(|done| (done, connection)));
+        match worked {
+            Ok((done, connection)) => {
+                self.connection = Some(connection);
+                Ok(done)
+            }
+            Err(error) => {
+                tracing::warn!(%error, "offline lists are unavailable");
+                Err(Unavailable)
+            }
+        }
     }
 
-    fn connect(&mut self) -> Result<(), RedisError> {
-        let mut connection = self.redis.client().get_connection_with_timeout(PATIENCE)?;
-        connection.set_read_timeout(Some(PATIENCE))?;
-        connection.set_write_timeout(Some(PATIENCE))?;
-        self.trim.prepare_invoke().load(&mut connection)?;
-        self.connection = Some(connection);
-        Ok(())
+    fn connect(&self) -> Result<Connection, RedisError> {
+        let mut connection = self.redis.connect()?;
+        connection.load(&self.trim)?;
+        Ok(connection)
     }
 }
 
 impl Lists for RedisLists {
     fn apply(&mut self, ops: &[Op]) -> Result<(), Unavailable> {
-        let (keys, bounds, trim) = (self.keys.clone(), self.bounds, self.trim.clone());
-        let mut pipeline = Pipeline::new();
+        let mut batch = Batch::new();
         for op in ops {
             match op {
                 Op::Push { to, entry } => {
-                    let key = keys.offline(&to.uid);
-                    let newest = -(bounds.max_messages as isize);
-                    pipeline.rpush(&key, format!("{}:{}", entry.conversation, entry.seq)).ignore();
-                    pipeline.ltrim(&key, newest, -1).ignore();
-                    pipeline.pexpire(&key, bounds.ttl.as_millis() as i64).ignore();
+                    let key = self.keys.offline(&to.uid);
+                    batch.on(&key, "RPUSH").arg(format!("{}:{}", entry.conversation, entry.seq));
+                    batch.on(&key, "LTRIM").arg(-(self.bounds.max_messages as i64)).arg(-1);
+                    batch.on(&key, "PEXPIRE").arg(self.bounds.ttl.as_millis() as i64);
                 }
                 Op::Trim { of, entry } => {
-                    pipeline.cmd("EVALSHA").arg(trim.get_hash()).arg(1).arg(keys.offline(&of.uid));
-                    pipeline.arg(entry.conversation.0).arg(entry.seq).ignore();
+                    let key = self.keys.offline(&of.uid);
+                    let command = batch.beside(&key, "EVALSHA").arg(self.trim.get_hash()).arg(1).arg(&key);
+                    command.arg(entry.conversation.0).arg(entry.seq);
                 }
             }
         }
-        self.with(|connection| pipeline.query::<()>(connection))
+        self.with(|connection| connection.run(&batch, PATIENCE).map(drop))
     }
 
     fn entries(&mut self, of: &Person) -> Result<Vec<Entry>, Unavailable> {
-        let key = self.keys.offline(&of.uid);
-        let entries: Vec<String> = self.with(|c| redis::cmd("LRANGE").arg(&key).arg(0).arg(-1).query(c))?;
+        let mut batch = Batch::new();
+        batch.on(&self.keys.offline(&of.uid), "LRANGE").arg(0).arg(-1);
+        let entries: Vec<String> = self.with(|connection| connection.one(&batch))?;
         let parse = |entry: &String| {
             let (conversation, seq) = entry.split_once(':')?;
             Some(Entry { conversation: ConversationId(conversation.parse().ok()?), seq: seq.parse().ok()? })
@@ -111,12 +110,20 @@ impl Lists for RedisLists {
     }
 
     fn is_complete(&mut self) -> Result<bool, Unavailable> {
-        let key = self.keys.offline_complete();
-        self.with(|c| redis::cmd("EXISTS").arg(&key).query(c))
+        let mut batch = Batch::new();
+        batch.on(&self.keys.offline_complete(), "GET");
+        self.with(|connection| {
+            let complete: Option<String> = connection.one(&batch)?;
+            Ok(complete == Some(connection.identity()?))
+        })
     }
 
     fn set_complete(&mut self) -> Result<(), Unavailable> {
         let key = self.keys.offline_complete();
-        self.with(|c| redis::cmd("SET").arg(&key).arg(1).query(c))
+        self.with(|connection| {
+            let mut batch = Batch::new();
+            batch.on(&key, "SET").arg(connection.identity()?);
+            connection.run(&batch, PATIENCE).map(drop)
+        })
     }
 }
