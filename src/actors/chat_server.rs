@@ -260,6 +260,7 @@ impl ChatServer {
 
     /// Lets every dispatcher see for itself who is there.
     fn look_around(&self) {
+        metrics::gauge!("shopbell_link_nodes").set(self.whereabouts.nodes().count() as f64);
         for in_use in self.shops.values() {
             in_use.dispatcher.do_send(LookAround);
         }

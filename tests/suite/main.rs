@@ -10,6 +10,7 @@ mod files;
 mod identity;
 mod lists;
 mod liveness;
+mod nodes;
 mod offline;
 mod origins;
 mod records;
