@@ -8,7 +8,7 @@ use tokio::{sync::oneshot, time::timeout};
 
 use crate::{
     actors::{journal, node::Node, offline_box::AskComplete},
-    store::shops,
+    store::{nodes, shops},
 };
 
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -23,7 +23,8 @@ pub async fn ready(node: web::Data<Node>) -> HttpResponse {
     let (ask, lists) = oneshot::channel();
     node.offline.do_send(AskComplete(ask));
     let reads = timeout(PATIENCE, node.read(|db| shops::page(db, 0, 1)));
-    let writes = timeout(PATIENCE, journal::write(&node.journal, |_| Ok(())));
+    let id = node.id;
+    let writes = timeout(PATIENCE, journal::write(&node.journal, move |db| Ok(nodes::touch(db, id)?)));
     let (reads, writes, lists) = tokio::join!(reads, writes, timeout(PATIENCE, lists));
     let database = matches!(reads, Ok(Ok(_))) && matches!(writes, Ok(Ok(())));
     let lists = matches!(lists, Ok(Ok(Ok(_))));

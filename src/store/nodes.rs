@@ -61,6 +61,12 @@ pub fn renew(db: &mut Db, node: NodeId, name: &str, came: &[UserId], went: &[Use
     Ok(true)
 }
 
+/// Writes this node's row again: whether the database takes writes is seen by writing.
+pub fn touch(db: &mut Db, node: NodeId) -> QueryResult<()> {
+    let now = now_ms(db)?;
+    diesel::update(t::table.find(node.0)).set(t::renewed_at.eq(now)).execute(db).map(drop)
+}
+
 /// The claims of agents who have been on no live node for `grace_ms`, with their versions. None before the oldest live node has
 /// lived for so long: after all have been away, agents get that time to come back.
 pub fn abandoned_claims(db: &mut Db, grace_ms: i64) -> QueryResult<Vec<(ConversationId, i64, UserId)>> {
