@@ -3,23 +3,36 @@
 //! Tests start the real binary ([`TestNode`]), beside it a real Redis ([`TestRedis`]) and a real PostgreSQL ([`TestPostgres`])
 //! where they want one, and let people talk: `b1.say("acme", "hi")`, `a1.claim(conversation)`. Everything goes through the public doors, socket and
 //! REST; nothing here knows the server's insides. [`Wire`] is the one rude guest: it writes bytes, not frames.
+//! For faults there is a [`Fleet`] of nodes, with a [`Crowd`] that talks through it and writes down what it sees.
 
+mod crowd;
+mod fleet;
+mod history;
+mod ledger;
 mod matching;
 mod node;
 mod person;
 mod postgres;
 mod process;
+mod proxy;
+mod ready;
 mod redis;
 mod rest;
 mod session;
 mod token;
 mod wire;
 
+pub use crowd::{Crowd, Doors, Plan};
+pub use fleet::Fleet;
+pub use history::History;
+pub use ledger::{Ledger, Repair};
 pub use matching::matches;
 pub use node::{NodeBuilder, SECRET, TestNode, on_postgres};
 pub use person::{Person, To};
 pub use postgres::TestPostgres;
 pub use process::{Finished, PATIENCE, eventually, signal};
+pub use proxy::Proxy;
+pub use ready::{Asked, Watch};
 pub use redis::TestRedis;
 pub use rest::{Answer, Rest};
 pub use session::{Closed, Session};

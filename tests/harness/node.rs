@@ -113,14 +113,19 @@ impl TestNode {
     /// that a fast test does not meet by accident. The database is SQLite's, or with `SHOPBELL_TEST_DATABASE=postgres` one of
     /// [`TestPostgres::shared`].
     pub fn builder() -> NodeBuilder {
-        let dir = Arc::new(tempfile::tempdir().expect("a temporary directory"));
+        let builder = Self::builder_without_database();
         let database = match on_postgres() {
             true => TestPostgres::shared().fresh_database(),
-            false => format!("sqlite://{}", dir.path().join("shopbell.db").display()),
+            false => format!("sqlite://{}", builder.dir.path().join("shopbell.db").display()),
         };
+        builder.database(&database)
+    }
+
+    /// The same for a node whose database is named by [`NodeBuilder::database`].
+    pub fn builder_without_database() -> NodeBuilder {
+        let dir = Arc::new(tempfile::tempdir().expect("a temporary directory"));
         NodeBuilder { args: vec!["serve"], env: BTreeMap::new(), dir }
             .set("http.bind", "127.0.0.1:0")
-            .database(&database)
             .set("auth.secret", SECRET)
             .set("limits.requests_per_minute", 10_000)
     }

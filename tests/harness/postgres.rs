@@ -86,7 +86,12 @@ impl TestPostgres {
 
     /// The value of `database.url` for one of its databases.
     pub fn url(&self, database: &str) -> String {
-        format!("postgres://{OWNER}@127.0.0.1:{}/{database}", self.port)
+        Self::url_at(self.port, database)
+    }
+
+    /// The same by way of another port of this machine.
+    pub fn url_at(port: u16, database: &str) -> String {
+        format!("postgres://{OWNER}@127.0.0.1:{port}/{database}")
     }
 
     /// The URL of several servers, of which one can be written to: a primary and its standbys.

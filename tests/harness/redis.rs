@@ -30,6 +30,11 @@ impl TestRedis {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
+    /// The port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Stops the process as it stands (SIGSTOP): connections stay open and nothing is answered.
     pub fn freeze(&self) {
         signal(self.child.id(), "STOP");
@@ -43,6 +48,11 @@ impl TestRedis {
     /// Kills the process and starts an empty one on the same port.
     pub fn lose_everything(&mut self) {
         self.kill();
+        self.start_again();
+    }
+
+    /// Starts an empty one after `kill`, on the same port.
+    pub fn start_again(&mut self) {
         self.child = spawn(self.port, &self.dir);
         self.wait();
     }

@@ -1,0 +1,645 @@
+//! Buyers and agents who talk all the time, on any node they reach, and write down what they see.
+//!
+//! A user whose connection ends, or is silent, goes to the next node, and sends what has no `ok` again with the same ids. What
+//! is `unavailable` is tried again when the server says. Agents claim what waits, answer, release and resolve.
+
+use super::history::History;
+use super::ledger::{Ledger, Repair};
+use super::node::{SECRET, TestNode};
+use super::token::{now, sign};
+use futures_util::{SinkExt, StreamExt};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use serde_json::{Value, json};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
+use tokio_tungstenite::tungstenite::handshake::client::{Request, generate_key};
+use tokio_tungstenite::tungstenite::{Message, protocol::WebSocketConfig};
+use tokio_tungstenite::{WebSocketStream, client_async_with_config};
+
+/// How long a server may take to let somebody in, before the next one is tried.
+const ENTRY: Duration = Duration::from_secs(2);
+/// How often a user shows that it is there, and after what silence it takes a connection for dead.
+const PING: Duration = Duration::from_millis(500);
+const SILENCE: Duration = Duration::from_secs(3);
+/// How long it takes to settle, at most.
+const SETTLING: Duration = Duration::from_secs(30);
+
+/// How many there are, and what they do.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub shops: usize,
+    /// In each shop.
+    pub buyers: usize,
+    pub agents: usize,
+    /// How often a buyer says something.
+    pub every: Duration,
+    /// How many messages of one user may be without an `ok`.
+    pub window: usize,
+    /// How often an agent answers a message, and how often it then gives up the claim.
+    pub answers: f64,
+    pub changes: f64,
+    /// After so many messages nobody says anything more.
+    pub messages: i64,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            shops: 4,
+            buyers: 5,
+            agents: 2,
+            every: Duration::from_millis(100),
+            window: 4,
+            answers: 0.7,
+            changes: 0.03,
+            messages: i64::MAX,
+        }
+    }
+}
+
+impl Plan {
+    /// All users of all shops.
+    pub fn users(&self) -> usize {
+        self.shops * (self.buyers + self.agents)
+    }
+
+    /// Makes the shops, with their agents.
+    pub async fn hire(&self, node: &TestNode) {
+        let operator = node.operator().await;
+        for shop in 0..self.shops {
+            let name = shop_name(shop);
+            operator.post("/shops", json!({"shop": name, "name": name})).await.expect(201);
+            for at in 0..self.agents {
+                let body = json!({"uid": agent_name(shop, at), "role": "agent"});
+                operator.post(&format!("/shops/{name}/agents"), body).await.expect(201);
+            }
+        }
+    }
+}
+
+fn shop_name(shop: usize) -> String {
+    format!("shop{shop}")
+}
+
+fn agent_name(shop: usize, at: usize) -> String {
+    format!("a{shop}-{at}")
+}
+
+/// Where the nodes are: `http://127.0.0.1:41234` each. A node that comes back elsewhere is written in here.
+pub type Doors = Arc<Vec<Mutex<String>>>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Talk,
+    /// Nothing new is said; what is under way comes to its end.
+    Settle,
+    Leave,
+}
+
+/// What all users share.
+struct Stage {
+    doors: Doors,
+    plan: Plan,
+    history: History,
+    ledger: Ledger,
+    left: AtomicI64,
+    conversations: Mutex<HashMap<u64, usize>>,
+}
+
+/// Everybody.
+pub struct Crowd {
+    stage: Arc<Stage>,
+    phase: watch::Sender<Phase>,
+    users: Vec<JoinHandle<()>>,
+}
+
+impl Crowd {
+    /// Lets everybody in. The shops and their agents must exist ([`Plan::hire`]).
+    pub async fn gather(plan: Plan, doors: Doors, seed: u64) -> Self {
+        let (left, users) = (AtomicI64::new(plan.messages), plan.users());
+        let stage = Stage {
+            doors,
+            plan,
+            history: History::new(),
+            ledger: Ledger::default(),
+            left,
+            conversations: Mutex::default(),
+        };
+        let (stage, phase) = (Arc::new(stage), watch::Sender::new(Phase::Talk));
+        let start = |index| tokio::spawn(User::new(index, Arc::clone(&stage), phase.subscribe(), seed).live());
+        let users = (0..users).map(start).collect();
+        let crowd = Self { stage, phase, users };
+        // Everybody is there, and has been served.
+        crowd.repaired().await;
+        crowd
+    }
+
+    /// What has been promised and given so far.
+    pub fn ledger(&self) -> &Ledger {
+        &self.stage.ledger
+    }
+
+    /// The users' log.
+    pub fn history(&self) -> &History {
+        &self.stage.history
+    }
+
+    /// From now until everybody has been served, and what was acked by now delivered.
+    pub async fn repaired(&self) -> Repair {
+        self.stage.ledger.repaired(self.stage.plan.users(), SETTLING).await
+    }
+
+    /// Waits until so many messages have been acked.
+    pub async fn acked(&self, count: u64) {
+        let mut last = (self.stage.ledger.count(), Instant::now());
+        while self.stage.ledger.count() < count {
+            sleep(Duration::from_millis(5)).await;
+            let now = self.stage.ledger.count();
+            if now > last.0 {
+                last = (now, Instant::now());
+            }
+            assert!(last.1.elapsed() < SETTLING, "no ack for {SETTLING:?}, {now} of {count}");
+        }
+    }
+
+    /// Lets everything come to its end, reads every conversation through every node, and lets the checker judge: no fault may be found, and
+    /// nothing odd have happened. Gives the checker's figures.
+    #[track_caller]
+    pub fn judged(mut self) -> impl Future<Output = Value> {
+        let caller = std::panic::Location::caller();
+        async move {
+            self.phase.send_replace(Phase::Settle);
+            let end = Instant::now() + SETTLING;
+            while self.stage.ledger.waiting() != (0, 0) && Instant::now() < end {
+                sleep(Duration::from_millis(20)).await;
+            }
+            // What consoles have missed comes within one sweep.
+            sleep(Duration::from_millis(3_000)).await;
+            self.read_records().await;
+            self.phase.send_replace(Phase::Leave);
+            for user in std::mem::take(&mut self.users) {
+                user.await.expect("no panic");
+            }
+            let oddities = self.stage.ledger.oddities();
+            let verdict = self.stage.history.must_be_good();
+            assert!(oddities.is_empty(), "{oddities:#?}, at {caller}");
+            assert_eq!(verdict["refused_without_time"], 0, "{verdict:#}");
+            verdict
+        }
+    }
+
+    /// Each conversation as its buyer reads it, through each node.
+    async fn read_records(&self) {
+        let conversations: Vec<(u64, usize)> =
+            self.stage.conversations.lock().expect("no panic").iter().map(|(id, user)| (*id, *user)).collect();
+        for (node, door) in self.stage.doors.iter().enumerate() {
+            let base = door.lock().expect("no panic").clone();
+            let reads = futures_util::stream::iter(&conversations).for_each_concurrent(8, |(conversation, user)| {
+                self.read_record(node, base.clone(), *conversation, *user)
+            });
+            reads.await;
+        }
+    }
+
+    async fn read_record(&self, node: usize, base: String, conversation: u64, user: usize) {
+        let uid = uid(&self.stage.plan, user).1;
+        let rest = super::rest::Rest::new(&base, Some(&token(&uid)));
+        let session = format!("{uid} reads {conversation} at n{node}");
+        let history = &self.stage.history;
+        history.write(&session, json!({"event": "open", "user": uid, "node": format!("n{node}")}));
+        let told = rest.get(&format!("/conversations/{conversation}")).await.expect(200);
+        history.write(&session, told_event(&told));
+        let mut messages: Vec<Value> = Vec::new();
+        loop {
+            let after = messages.last().map_or(json!(0), |last| last["seq"].clone());
+            let path = format!("/conversations/{conversation}/messages?limit=100&after={after}");
+            let page = rest.get(&path).await.expect(200);
+            let items = page["items"].as_array().expect("items");
+            messages.extend(items.iter().map(message));
+            if page["more"] != true {
+                break;
+            }
+        }
+        history.write(&session, json!({"event": "record", "conversation": conversation, "messages": messages}));
+    }
+}
+
+impl Drop for Crowd {
+    fn drop(&mut self) {
+        self.users.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// A message as the log has it.
+fn message(frame: &Value) -> Value {
+    let (from, text) = (&frame["from"], &frame["content"]["text"]);
+    json!({"seq": frame["seq"], "from": from["uid"], "role": from["role"], "id": frame["client_id"], "text": text})
+}
+
+/// A summary as the log has it.
+fn summary(told: &Value) -> Value {
+    json!({
+        "conversation": told["id"],
+        "claim_version": told["claim_version"],
+        "state": told["state"],
+        "claimed_by": told["claimed_by"]["uid"],
+        "last_seq": told["last_seq"],
+    })
+}
+
+fn told_event(told: &Value) -> Value {
+    let mut event = summary(told);
+    event["event"] = json!("told");
+    event
+}
+
+fn token(uid: &str) -> String {
+    sign(SECRET, &json!({"sub": uid, "iat": now(), "exp": now() + 24 * 3_600}))
+}
+
+/// The shop and the uid of the user with this number.
+fn uid(plan: &Plan, index: usize) -> (usize, String) {
+    let each = plan.buyers + plan.agents;
+    let (shop, at) = (index / each, index % each);
+    let name = if at < plan.buyers { format!("b{shop}-{at}") } else { agent_name(shop, at - plan.buyers) };
+    (shop, name)
+}
+
+type Socket = WebSocketStream<TcpStream>;
+
+/// The connection has ended.
+struct Gone;
+
+/// One who talks.
+struct User {
+    index: usize,
+    uid: String,
+    token: String,
+    shop: usize,
+    is_agent: bool,
+    stage: Arc<Stage>,
+    phase: watch::Receiver<Phase>,
+    random: StdRng,
+    door: usize,
+    sessions: usize,
+    next: u64,
+    /// What has been said and has no `ok`, oldest first.
+    out: VecDeque<Out>,
+    conversation: Option<u64>,
+    /// The agent's: what it has claimed, as far as it knows.
+    claimed: HashSet<u64>,
+    answered: HashSet<(u64, u64)>,
+    session: String,
+    /// An `inbox` is without an answer.
+    looking: bool,
+}
+
+/// A message under way.
+struct Out {
+    id: String,
+    to: Value,
+    text: String,
+    /// Not to be sent before; `None` while it waits for an answer.
+    due: Option<Instant>,
+}
+
+impl User {
+    fn new(index: usize, stage: Arc<Stage>, phase: watch::Receiver<Phase>, seed: u64) -> Self {
+        let (shop, uid) = uid(&stage.plan, index);
+        let random = StdRng::seed_from_u64(seed.wrapping_add(index as u64));
+        Self {
+            index,
+            token: token(&uid),
+            is_agent: uid.starts_with('a'),
+            uid,
+            shop,
+            door: index % stage.doors.len(),
+            stage,
+            phase,
+            random,
+            sessions: 0,
+            next: 0,
+            out: VecDeque::new(),
+            conversation: None,
+            claimed: HashSet::new(),
+            answered: HashSet::new(),
+            session: String::new(),
+            looking: false,
+        }
+    }
+
+    async fn live(mut self) {
+        while *self.phase.borrow() != Phase::Leave {
+            let Some((mut socket, early)) = self.arrive().await else {
+                self.door += 1;
+                sleep(Duration::from_millis(self.random.random_range(20..80))).await;
+                continue;
+            };
+            let stayed = self.talk(&mut socket, early).await;
+            if stayed.is_ok() {
+                self.write(json!({"event": "end"}));
+            }
+            self.write(json!({"event": "close"}));
+            self.door += 1;
+        }
+    }
+
+    fn write(&self, event: Value) {
+        self.stage.history.write(&self.session, event);
+    }
+
+    /// Connects to the node whose turn it is, and logs in; gives also the events that have come before `welcome`.
+    async fn arrive(&mut self) -> Option<(Socket, Vec<Value>)> {
+        let node = self.door % self.stage.doors.len();
+        let base = self.stage.doors[node].lock().expect("no panic").clone();
+        let end = Instant::now() + ENTRY;
+        let mut socket = timeout_at(end, connect(&base)).await.ok()??;
+        let login = json!({"type": "login", "id": "login", "token": self.token});
+        socket.send(Message::text(login.to_string())).await.ok()?;
+        let mut early = Vec::new();
+        loop {
+            let Ok(Some(Ok(message))) = timeout_at(end, socket.next()).await else { return None };
+            let Message::Text(text) = message else { continue };
+            let frame: Value = serde_json::from_str(&text).expect("the server sends JSON");
+            match (frame["type"].as_str(), frame["code"].as_str()) {
+                (Some("welcome"), _) => break,
+                (_, Some("unavailable")) if frame["retry_after_ms"].is_u64() => return None,
+                // A session hears of events from when it is registered.
+                (Some("notice"), _) => {}
+                (Some("conversation"), _) => early.push(frame),
+                _ => {
+                    self.stage.ledger.odd(format!("login got {frame}"));
+                    return None;
+                }
+            }
+        }
+        self.sessions += 1;
+        self.session = format!("{}/{}", self.uid, self.sessions);
+        self.write(json!({"event": "open", "user": self.uid, "node": format!("n{node}")}));
+        Some((socket, early))
+    }
+
+    /// One session, to the end of the connection or to that of the run.
+    async fn talk(&mut self, socket: &mut Socket, early: Vec<Value>) -> Result<(), Gone> {
+        self.claimed.clear();
+        self.looking = false;
+        for frame in early {
+            self.hear(socket, frame, true).await?;
+        }
+        let now = Instant::now();
+        self.out.iter_mut().for_each(|out| out.due = Some(now));
+        let (mut next_word, mut next_ping, mut heard) = (now + self.pause(), now, now);
+        loop {
+            let talking = match *self.phase.borrow_and_update() {
+                Phase::Talk => true,
+                Phase::Settle => false,
+                Phase::Leave => return Ok(()),
+            };
+            let now = Instant::now();
+            if now.duration_since(heard) > SILENCE {
+                return Err(Gone);
+            }
+            if now >= next_ping {
+                next_ping = now + PING;
+                self.show_up(socket).await?;
+            }
+            if talking && !self.is_agent && now >= next_word && self.out.len() < self.stage.plan.window {
+                next_word = now + self.pause();
+                self.say(self.conversation);
+            }
+            self.send_due(socket, now).await?;
+            let mut wake = next_ping;
+            if talking && !self.is_agent && self.out.len() < self.stage.plan.window {
+                wake = wake.min(next_word);
+            }
+            wake = self.out.iter().filter_map(|out| out.due).fold(wake, Instant::min);
+            tokio::select! {
+                message = socket.next() => {
+                    heard = Instant::now();
+                    match message {
+                        Some(Ok(Message::Text(text))) => {
+                            let frame = serde_json::from_str(&text).expect("the server sends JSON");
+                            self.hear(socket, frame, talking).await?;
+                        }
+                        Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(Gone),
+                        Some(Ok(_)) => {}
+                    }
+                }
+                () = sleep_until(wake) => {}
+                _ = self.phase.changed() => {}
+            }
+        }
+    }
+
+    fn pause(&mut self) -> Duration {
+        self.stage.plan.every.mul_f64(self.random.random_range(0.5..1.5))
+    }
+
+    /// A sign of life, and something harmless that the store must answer. An agent looks at what waits.
+    async fn show_up(&mut self, socket: &mut Socket) -> Result<(), Gone> {
+        tell(socket, &json!({"type": "ping"})).await?;
+        if std::mem::replace(&mut self.looking, true) {
+            return Ok(());
+        }
+        let frame = match self.is_agent {
+            true => {
+                json!({"type": "inbox", "id": "inbox", "shop": shop_name(self.shop), "state": "waiting", "limit": 20})
+            }
+            false => json!({"type": "inbox", "id": "inbox", "limit": 1}),
+        };
+        tell(socket, &frame).await
+    }
+
+    /// Puts one more message into the way out, unless enough has been said.
+    fn say(&mut self, conversation: Option<u64>) {
+        if self.stage.left.fetch_sub(1, Ordering::Relaxed) <= 0 {
+            return;
+        }
+        self.next += 1;
+        let id = format!("{}-{}", self.uid, self.next);
+        let to = conversation.map_or_else(|| json!({"shop": shop_name(self.shop)}), |id| json!({"conversation": id}));
+        let text = format!("{id} {}", "word ".repeat(self.random.random_range(1..30))).trim().to_owned();
+        self.out.push_back(Out { id, to, text, due: Some(Instant::now()) });
+        self.stage.ledger.sent();
+    }
+
+    async fn send_due(&mut self, socket: &mut Socket, now: Instant) -> Result<(), Gone> {
+        for at in 0..self.out.len() {
+            let out = &mut self.out[at];
+            if out.due.is_none_or(|due| due > now) {
+                continue;
+            }
+            out.due = None;
+            let out = &self.out[at];
+            self.write(json!({"event": "sent", "id": out.id, "to": out.to, "text": out.text}));
+            let content = json!({"kind": "text", "text": out.text});
+            tell(socket, &json!({"type": "send", "id": out.id, "to": out.to, "content": content})).await?;
+        }
+        Ok(())
+    }
+
+    async fn hear(&mut self, socket: &mut Socket, frame: Value, talking: bool) -> Result<(), Gone> {
+        match frame["type"].as_str() {
+            Some("message") => self.receive(socket, &frame, talking).await,
+            Some("conversation") => self.learn(socket, &frame["conversation"], talking).await,
+            Some("ok" | "error") if frame["id"].is_string() => self.reply(socket, &frame, talking).await,
+            Some("error") => {
+                self.stage.ledger.odd(format!("an error without id: {}", frame["code"]));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn receive(&mut self, socket: &mut Socket, frame: &Value, talking: bool) -> Result<(), Gone> {
+        let mut event = message(frame);
+        event["event"] = json!("received");
+        event["conversation"] = frame["conversation"].clone();
+        event["redelivered"] = frame["redelivered"].clone();
+        self.write(event);
+        let (conversation, seq) = (number(&frame["conversation"]), number(&frame["seq"]));
+        if frame["from"]["uid"] == *self.uid {
+            return Ok(());
+        }
+        self.stage.ledger.received(conversation, seq);
+        tell(socket, &json!({"type": "ack", "conversation": conversation, "seq": seq})).await?;
+        let first = self.answered.insert((conversation, seq));
+        let plan = &self.stage.plan;
+        if talking && first && self.is_agent && self.claimed.contains(&conversation) {
+            if self.random.random_bool(plan.answers) {
+                self.say(Some(conversation));
+            }
+            if self.random.random_bool(self.stage.plan.changes) {
+                let deed = if self.random.random_bool(0.5) { "resolve" } else { "release" };
+                self.ask(socket, deed, conversation).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A summary came.
+    async fn learn(&mut self, socket: &mut Socket, told: &Value, talking: bool) -> Result<(), Gone> {
+        self.write(told_event(told));
+        self.note(told);
+        let waits = told["state"] == "waiting";
+        if talking && self.is_agent && waits {
+            self.ask(socket, "claim", number(&told["id"])).await?;
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, told: &Value) {
+        let id = number(&told["id"]);
+        if told["claimed_by"]["uid"] == *self.uid {
+            self.claimed.insert(id);
+        } else {
+            self.claimed.remove(&id);
+        }
+    }
+
+    async fn ask(&mut self, socket: &mut Socket, deed: &str, conversation: u64) -> Result<(), Gone> {
+        self.next += 1;
+        let id = format!("{deed}-{}", self.next);
+        self.write(json!({"event": "asked", "id": id, "deed": deed, "conversation": conversation}));
+        tell(socket, &json!({"type": deed, "id": id, "conversation": conversation})).await
+    }
+
+    async fn reply(&mut self, socket: &mut Socket, frame: &Value, talking: bool) -> Result<(), Gone> {
+        let id = frame["id"].as_str().unwrap_or_default().to_owned();
+        let ok = frame["type"] == "ok";
+        // A buyer is served when something is stored; an agent, who may have nothing to say, when it can look.
+        if ok && (self.is_agent || id != "inbox") {
+            self.stage.ledger.served(self.index);
+        }
+        if !ok && id != "inbox" {
+            let (code, time) = (&frame["code"], &frame["retry_after_ms"]);
+            self.write(json!({"event": "refused", "id": id, "code": code, "retry_after_ms": time}));
+        }
+        if id == "inbox" {
+            self.looking = false;
+            let page = frame["conversations"].as_array().map(Vec::as_slice).unwrap_or_default();
+            for told in page {
+                self.learn(socket, told, talking).await?;
+            }
+        } else if let Some(at) = self.out.iter().position(|out| out.id == id) {
+            if ok {
+                let (conversation, seq) = (number(&frame["conversation"]), number(&frame["seq"]));
+                let duplicate = frame["duplicate"] == true;
+                self.write(json!({
+                    "event": "acked", "id": id, "conversation": conversation, "seq": seq, "duplicate": duplicate,
+                }));
+                self.out.remove(at);
+                self.stage.ledger.acked(conversation, seq);
+                if !self.is_agent {
+                    self.conversation = Some(conversation);
+                    self.stage.conversations.lock().expect("no panic").insert(conversation, self.index);
+                }
+            } else {
+                self.refused(at, frame);
+            }
+        } else if ok && frame["conversation"].is_object() {
+            let told = &frame["conversation"];
+            let mut event = summary(told);
+            event["event"] = json!("agreed");
+            event["id"] = json!(id);
+            self.write(event);
+            self.note(told);
+        } else if !ok {
+            let code = frame["code"].as_str().unwrap_or_default();
+            if !["already_claimed", "not_claimed", "not_claimant", "unavailable"].contains(&code) {
+                self.stage.ledger.odd(format!("{id} got {frame}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What was refused for now is sent again when the server says.
+    fn refused(&mut self, at: usize, frame: &Value) {
+        let code = frame["code"].as_str().unwrap_or_default();
+        if ["unavailable", "rate_limited"].contains(&code) {
+            let wait = Duration::from_millis(frame["retry_after_ms"].as_u64().unwrap_or(100));
+            self.out[at].due = Some(Instant::now() + wait);
+            return;
+        }
+        // Somebody else has the claim, or nobody: then there is nothing to be said.
+        if !self.is_agent || !["not_claimed", "not_claimant"].contains(&code) {
+            self.stage.ledger.odd(format!("a send got {code}"));
+        }
+        self.out.remove(at);
+        self.stage.ledger.refused();
+    }
+}
+
+fn number(value: &Value) -> u64 {
+    value.as_u64().expect("a number")
+}
+
+async fn tell(socket: &mut Socket, frame: &Value) -> Result<(), Gone> {
+    // A server that stands still takes nothing more at some point.
+    let sent = timeout(SILENCE, socket.send(Message::text(frame.to_string()))).await;
+    sent.map_err(|_| Gone)?.map_err(|_| Gone)
+}
+
+async fn connect(base: &str) -> Option<Socket> {
+    let authority = base.strip_prefix("http://")?;
+    let tcp = TcpStream::connect(authority).await.ok()?;
+    tcp.set_nodelay(true).ok()?;
+    let request = Request::builder()
+        .uri(format!("ws://{authority}/ws"))
+        .header("host", authority)
+        .header("connection", "Upgrade")
+        .header("upgrade", "websocket")
+        .header("sec-websocket-version", "13")
+        .header("sec-websocket-key", generate_key())
+        .body(())
+        .ok()?;
+    let config = WebSocketConfig::default().read_buffer_size(4 << 10).write_buffer_size(0);
+    Some(client_async_with_config(request, tcp, Some(config)).await.ok()?.0)
+}
