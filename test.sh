@@ -12,6 +12,8 @@ packages=()
 command -v redis-server >/dev/null || packages+=(redis-server)
 command -v openssl >/dev/null || packages+=(openssl)
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || packages+=(postgresql)
+command -v nginx >/dev/null || packages+=(nginx-light)
+command -v curl >/dev/null || packages+=(curl)
 command -v chromium >/dev/null || packages+=(chromium fonts-noto-cjk)
 command -v node >/dev/null || packages+=(nodejs npm)
 command -v python3 >/dev/null || packages+=(python3)
@@ -39,12 +41,18 @@ cargo test --quiet --lib --test layers --test store --test journal --test socket
 # These wait for servers more than they work.
 cargo test --quiet --test queue -- --test-threads 6
 
+step 'the stories again, on PostgreSQL'
+SHOPBELL_TEST_DATABASE=postgres cargo test --quiet --test suite
+
 step 'RFC 6455 conformance'
 scripts/conformance.sh
 
 step 'proofs, on a release build'
 cargo build --quiet --release
 SHOPBELL_BIN=$PWD/target/release/shopbell cargo test --quiet --test proofs -- --nocapture --test-threads 1
+
+step 'three nodes behind a balancer'
+PORT=0 SHOPBELL_BIN=$PWD/target/release/shopbell scripts/cluster-demo.sh --once
 
 step 'in the browser'
 tests/browser/run.sh target/release/shopbell
