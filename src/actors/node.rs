@@ -142,21 +142,28 @@ pub async fn find_direct(chat: &Addr<ChatServer>) -> Result<Addr<DirectDispatche
     chat.send(FindDirect).await.map_err(|_| Refusal::BUSY)
 }
 
+/// How long the store may take. Its threads have bounds of their own, but for one: a database server that stands still.
+const PATIENCE: Duration = Duration::from_secs(6);
+
 /// Runs `work` on a thread that may block.
 ///
 /// # Errors
-/// `Unavailable`; the log has the cause.
+/// `Unavailable`, after 6 s at the latest; the log has the cause.
 pub async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, store::Error> + Send + 'static,
 ) -> Result<T, Refusal> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => {
+    match tokio::time::timeout(PATIENCE, tokio::task::spawn_blocking(work)).await {
+        Ok(Ok(Ok(value))) => Ok(value),
+        Ok(Ok(Err(error))) => {
             tracing::error!(%error, "the store cannot be read");
             Err(Refusal::BUSY)
         }
-        Err(error) => {
+        Ok(Err(error)) => {
             tracing::error!(%error, "a reading was broken off");
+            Err(Refusal::BUSY)
+        }
+        Err(_) => {
+            tracing::error!("the store does not answer");
             Err(Refusal::BUSY)
         }
     }

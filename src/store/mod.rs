@@ -53,6 +53,8 @@ pub enum Error {
     Migrate(String),
     #[error("no connection: {0}")]
     Pool(#[from] r2d2::Error),
+    #[error("{0} does not answer, and too many connections to it are lost")]
+    Lost(String),
     #[error(transparent)]
     Query(#[from] diesel::result::Error),
     #[error("another server uses {0}; several nodes on one database need redis.url")]

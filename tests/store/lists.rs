@@ -1,16 +1,14 @@
-//! The store against a real SQLite file, and both kinds of offline lists against one suite, with a real Redis.
+//! Both kinds of offline lists against one suite: in a table, of either database, and in a real Redis.
 
 use std::{
     collections::HashMap,
     net::TcpListener,
-    path::Path,
     process::{Child, Command, Stdio},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use actix::Actor;
-use diesel::{QueryableByName, RunQueryDsl, connection::SimpleConnection, sql_query, sql_types};
 use shopbell::{
     actors::{journal::Journal, table_lists::TableLists},
     domain::{
@@ -20,93 +18,12 @@ use shopbell::{
     },
     queue::{connect, keys::Keys, lists::RedisLists},
     store::{
-        Error,
         journal::{Rules, Writer},
-        location::Location,
-        migrate::migrate,
         users,
     },
 };
 
-fn location(directory: &Path) -> Location {
-    Location::parse(&format!("sqlite://{}", directory.join("test.db").display())).unwrap()
-}
-
-#[derive(QueryableByName)]
-struct Column {
-    #[diesel(sql_type = sql_types::Text)]
-    name: String,
-}
-
-/// The tables and columns that `schema.rs` speaks of.
-fn declared() -> Vec<(String, Vec<String>)> {
-    let schema = include_str!("../src/store/schema.rs");
-    let table = |block: &str| {
-        let block = block.split_once('{')?.1;
-        let (head, body) = block.split_once('{')?;
-        let name = head.split('(').next()?.trim().to_owned();
-        let columns = body
-            .lines()
-            .take_while(|line| line.trim() != "}")
-            .filter_map(|line| line.split_once("->"))
-            .map(|(name, _)| name.trim().to_owned());
-        Some((name, columns.collect()))
-    };
-    schema.split("diesel::table!").skip(1).filter_map(table).collect()
-}
-
-#[test]
-fn the_schema_is_what_the_migrations_make() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut db = location(directory.path()).writer().unwrap();
-    assert!(migrate(&mut db).unwrap() > 0);
-    assert_eq!(migrate(&mut db).unwrap(), 0, "twice is once");
-    let tables = declared();
-    assert!(tables.len() >= 12);
-    for (table, columns) in tables {
-        let rows: Vec<Column> =
-            sql_query(format!("SELECT name FROM pragma_table_info('{table}')")).load(&mut db).unwrap();
-        assert_eq!(rows.into_iter().map(|row| row.name).collect::<Vec<_>>(), columns, "{table}");
-    }
-}
-
-#[test]
-fn a_newer_schema_is_refused_and_left_alone() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut db = location(directory.path()).writer().unwrap();
-    migrate(&mut db).unwrap();
-    db.batch_execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('20990101000000')").unwrap();
-    assert!(matches!(migrate(&mut db), Err(Error::Newer(version)) if version == "20990101000000"));
-}
-
-#[test]
-fn a_commit_is_synced_and_readers_cannot_write() {
-    let directory = tempfile::tempdir().unwrap();
-    let place = location(directory.path());
-    let mut db = place.writer().unwrap();
-    migrate(&mut db).unwrap();
-    #[derive(QueryableByName)]
-    struct Pragma {
-        #[diesel(sql_type = sql_types::Integer)]
-        synchronous: i32,
-    }
-    let full: Pragma = sql_query("PRAGMA synchronous").get_result(&mut db).unwrap();
-    assert_eq!(full.synchronous, 2, "FULL");
-    let readers = place.readers(2).unwrap();
-    let wrote = readers.read(|db| users::refresh(db, "x", None, None, Timestamp(1)).map(drop));
-    assert!(wrote.is_err());
-}
-
-#[test]
-fn two_servers_do_not_share_a_database() {
-    let directory = tempfile::tempdir().unwrap();
-    let held = location(directory.path()).lock(false).unwrap();
-    assert!(matches!(location(directory.path()).lock(false), Err(Error::InUse(_))));
-    drop(held);
-    assert!(location(directory.path()).lock(false).is_ok());
-}
-
-// Offline lists.
+use crate::place::{Place, each};
 
 fn person(db_id: i64, uid: &str) -> Arc<Person> {
     Arc::new(Person { id: shopbell::domain::ids::UserId(db_id), uid: uid.into(), name: uid.into(), avatar: None })
@@ -149,42 +66,41 @@ const BOUNDS: Bounds = Bounds { max_messages: 5, ttl: Duration::from_secs(60) };
 
 #[test]
 fn lists_in_a_table() {
-    let directory = tempfile::tempdir().unwrap();
-    let place = location(directory.path());
-    let mut db = place.writer().unwrap();
-    migrate(&mut db).unwrap();
-    let ann = users::refresh(&mut db, "ann", None, None, Timestamp(1)).unwrap().person();
-    let bob = users::refresh(&mut db, "bob", None, None, Timestamp(1)).unwrap().person();
-    let readers = place.readers(2).unwrap();
-    let (send, receive) = std::sync::mpsc::channel();
-    let system = std::thread::spawn(move || {
-        let system = actix::System::new();
-        system.block_on(async move {
-            let journal = Journal::new(Writer::new(db, Rules { recall_window_ms: 0 })).start();
-            send.send((journal, actix::System::current())).unwrap();
+    each(|place: Place| {
+        let mut db = place.writer();
+        let ann = users::refresh(&mut db, "ann", None, None, Timestamp(1)).unwrap().person();
+        let bob = users::refresh(&mut db, "bob", None, None, Timestamp(1)).unwrap().person();
+        let readers = place.location.readers(2).unwrap();
+        let (send, receive) = std::sync::mpsc::channel();
+        let system = std::thread::spawn(move || {
+            let system = actix::System::new();
+            system.block_on(async move {
+                let journal = Journal::new(Writer::new(db, Rules { recall_window_ms: 0 })).start();
+                send.send((journal, actix::System::current())).unwrap();
+            });
+            system.run().unwrap();
         });
-        system.run().unwrap();
+        let (journal, running) = receive.recv().unwrap();
+        let mut lists = TableLists {
+            journal: journal.clone(),
+            readers: readers.clone(),
+            bounds: BOUNDS,
+            complete: false,
+            pushed: HashMap::new(),
+        };
+        suite(&mut lists, &ann, &bob);
+        let mut brief = TableLists {
+            journal,
+            readers,
+            bounds: Bounds { ttl: Duration::from_millis(1), ..BOUNDS },
+            complete: false,
+            pushed: HashMap::new(),
+        };
+        std::thread::sleep(Duration::from_millis(5));
+        assert_eq!(brief.entries(&ann), Ok(vec![]), "gone after their time");
+        running.stop();
+        system.join().unwrap();
     });
-    let (journal, running) = receive.recv().unwrap();
-    let mut lists = TableLists {
-        journal: journal.clone(),
-        readers: readers.clone(),
-        bounds: BOUNDS,
-        complete: false,
-        pushed: HashMap::new(),
-    };
-    suite(&mut lists, &ann, &bob);
-    let mut brief = TableLists {
-        journal,
-        readers,
-        bounds: Bounds { ttl: Duration::from_millis(1), ..BOUNDS },
-        complete: false,
-        pushed: HashMap::new(),
-    };
-    std::thread::sleep(Duration::from_millis(5));
-    assert_eq!(brief.entries(&ann), Ok(vec![]), "gone after their time");
-    running.stop();
-    system.join().unwrap();
 }
 
 /// A Redis of this test's own, killed when it is over.

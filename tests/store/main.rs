@@ -1,0 +1,10 @@
+//! The store, one suite for a real SQLite file and a real PostgreSQL.
+
+mod conversations;
+mod lists;
+mod messages;
+mod people;
+mod place;
+mod pool;
+mod schema;
+mod start;
