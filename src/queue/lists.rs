@@ -40,6 +40,8 @@ return removed
 pub struct RedisLists {
     redis: Redis,
     connection: Option<Connection>,
+    /// The log knows that they are not to be had.
+    missed: bool,
     keys: Keys,
     bounds: Bounds,
     trim: Script,
@@ -48,7 +50,7 @@ pub struct RedisLists {
 impl RedisLists {
     /// Nothing is connected yet.
     pub fn new(redis: Redis, keys: Keys, bounds: Bounds) -> RedisLists {
-        RedisLists { redis, connection: None, keys, bounds, trim: Script::new(TRIM) }
+        RedisLists { redis, connection: None, missed: false, keys, bounds, trim: Script::new(TRIM) }
     }
 
     /// Runs `work` on the connection, which is made anew where it has been lost.
@@ -61,10 +63,15 @@ impl RedisLists {
         match worked {
             Ok((done, connection)) => {
                 self.connection = Some(connection);
+                if std::mem::take(&mut self.missed) {
+                    tracing::info!("offline lists are back");
+                }
                 Ok(done)
             }
             Err(error) => {
-                tracing::warn!(%error, "offline lists are unavailable");
+                if !std::mem::replace(&mut self.missed, true) {
+                    tracing::warn!(%error, "offline lists are unavailable");
+                }
                 Err(Unavailable)
             }
         }
