@@ -216,11 +216,11 @@ fn role(socket: &mut Socket) -> Result<String, RedisError> {
     }
 }
 
-/// A server's run, another after each restart.
-pub(super) fn run_id(socket: &mut Socket) -> Result<String, RedisError> {
-    let info: String = redis::cmd("INFO").arg("server").query(socket)?;
-    let run = info.lines().find_map(|line| line.strip_prefix("run_id:"));
-    Ok(run.unwrap_or_default().trim().to_owned())
+/// What a server says of itself.
+fn info(socket: &mut Socket, section: &str, field: &str) -> Result<String, RedisError> {
+    let info: String = redis::cmd("INFO").arg(section).query(socket)?;
+    let value = info.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    Ok(value.unwrap_or_default().trim().to_owned())
 }
 
 /// A connection to Redis in any form. After an error it is of no more use: an answer that comes late would be taken for another's.
@@ -283,9 +283,21 @@ impl Connection {
     /// # Errors
     /// Those of Redis.
     pub fn identity(&mut self) -> Result<String, RedisError> {
-        let mut runs = self.on_each_master(run_id)?;
+        let mut runs = self.on_each_master(|socket| info(socket, "server", "run_id"))?;
         runs.sort();
         Ok(runs.join(","))
+    }
+
+    /// Whether Redis makes room by throwing away what it holds.
+    ///
+    /// # Errors
+    /// Those of Redis.
+    pub fn evicts(&mut self) -> Result<bool, RedisError> {
+        let bounds = self.on_each_master(|socket| {
+            let bounded = info(socket, "memory", "maxmemory")? != "0";
+            Ok(bounded && info(socket, "memory", "maxmemory_policy")? != "noeviction")
+        })?;
+        Ok(bounds.contains(&true))
     }
 
     fn on_each_master<T>(

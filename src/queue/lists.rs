@@ -42,6 +42,8 @@ pub struct RedisLists {
     connection: Option<Connection>,
     /// The log knows that they are not to be had.
     missed: bool,
+    /// The log knows that Redis does not keep what it is given.
+    warned: bool,
     keys: Keys,
     bounds: Bounds,
     trim: Script,
@@ -50,7 +52,7 @@ pub struct RedisLists {
 impl RedisLists {
     /// Nothing is connected yet.
     pub fn new(redis: Redis, keys: Keys, bounds: Bounds) -> RedisLists {
-        RedisLists { redis, connection: None, missed: false, keys, bounds, trim: Script::new(TRIM) }
+        RedisLists { redis, connection: None, missed: false, warned: false, keys, bounds, trim: Script::new(TRIM) }
     }
 
     /// Runs `work` on the connection, which is made anew where it has been lost.
@@ -77,9 +79,14 @@ impl RedisLists {
         }
     }
 
-    fn connect(&self) -> Result<Connection, RedisError> {
+    fn connect(&mut self) -> Result<Connection, RedisError> {
         let mut connection = self.redis.connect()?;
         connection.load(&self.trim)?;
+        if connection.evicts()? && !std::mem::replace(&mut self.warned, true) {
+            tracing::warn!(
+                "Redis evicts what it holds: a list that is evicted looks empty; set maxmemory-policy noeviction"
+            );
+        }
         Ok(connection)
     }
 }

@@ -103,7 +103,6 @@ impl Link {
             wake: Condvar::new(),
             voice: Mutex::new(voice),
             glimpses: Mutex::default(),
-            position: Mutex::default(),
             stopped: AtomicBool::new(false),
         });
         let (running, ended) = mpsc::channel::<()>();
@@ -166,8 +165,6 @@ struct Shared {
     voice: Mutex<Voice>,
     /// By heartbeat: what the sender saw with it, and the reader has not come to.
     glimpses: Mutex<BTreeMap<u64, Glimpse>>,
-    /// The last entry the reader has taken.
-    position: Mutex<Option<String>>,
     stopped: AtomicBool,
 }
 

@@ -54,28 +54,35 @@ impl Reader {
 
     pub fn run(mut self) {
         while !self.shared.is_stopped() {
-            if let Err(error) = self.follow() {
-                tracing::debug!(%error, "the link reads no more");
-                lock(&self.shared.voice).reads(false);
+            let mut worked = false;
+            if let Err(error) = self.follow(&mut worked) {
+                tracing::debug!(%error, "the link connects again");
+                // A connection that was lost is nothing to speak of, if there is another to be had.
+                if !worked {
+                    lock(&self.shared.voice).reads(false);
+                }
                 thread::sleep(RETRY);
             }
         }
     }
 
     /// Reads until something fails. After a connection was lost the stream may be another, behind the one that was read: it is read
-    /// from its beginning, which is not far, since the heartbeat takes away what has been read.
-    fn follow(&mut self) -> Result<(), RedisError> {
+    /// from its beginning, which is not far, since what has been read is taken away with each heartbeat.
+    fn follow(&mut self, worked: &mut bool) -> Result<(), RedisError> {
         let mut source = Source { connection: self.shared.redis.connect()?, broken: None };
         let key = self.shared.keys.link(self.shared.settings.me);
-        let (mut position, mut first) = ("0".to_owned(), true);
+        let mut position = "0".to_owned();
         while !self.shared.is_stopped() {
             let mut batch = Batch::new();
             let command = batch.beside(&key, "XREAD").arg("COUNT").arg(COUNT);
-            if !std::mem::take(&mut first) {
+            // The first answer is wanted at once: it shows that there is one.
+            let patience = if *worked { BLOCK + PATIENCE } else { PATIENCE };
+            if *worked {
                 command.arg("BLOCK").arg(BLOCK.as_millis() as u64);
             }
             command.arg("STREAMS").arg(&key).arg(&position);
-            let answer = source.connection.run(&batch, BLOCK + 2 * PATIENCE)?.pop().unwrap_or(Value::Nil);
+            let answer = source.connection.run(&batch, patience)?.pop().unwrap_or(Value::Nil);
+            *worked = true;
             lock(&self.shared.voice).reads(true);
             let entries = entry::read(answer);
             // The clock of Redis has gone back, and what is new stands before what was read.
@@ -83,14 +90,11 @@ impl Reader {
                 "0".clone_into(&mut position);
             }
             for (id, entry) in entries {
-                entry.into_iter().for_each(|entry| self.take(&mut source, entry));
+                entry.into_iter().for_each(|entry| self.take(&mut source, &id, entry));
                 position = id;
             }
             if let Some(error) = source.broken {
                 return Err(error);
-            }
-            if position != "0" {
-                lock(&self.shared.position).replace(position.clone());
             }
         }
         Ok(())
@@ -101,7 +105,7 @@ impl Reader {
         glimpses.values().next().is_some_and(|glimpse| glimpse.at.elapsed() > OVERDUE)
     }
 
-    fn take(&mut self, source: &mut Source, entry: Entry) {
+    fn take(&mut self, source: &mut Source, id: &str, entry: Entry) {
         match entry {
             Entry::Events { from, number, payloads } => {
                 match self.tally.see(from, number) {
@@ -115,6 +119,7 @@ impl Reader {
             }
             Entry::Left { from } => self.gone(from),
             Entry::Beat(number) => {
+                self.trim(source, id);
                 let glimpses = {
                     let mut all = lock(&self.shared.glimpses);
                     let later = all.split_off(&(number + 1));
@@ -125,6 +130,16 @@ impl Reader {
                     glimpse.gone.into_iter().for_each(|node| self.gone(node));
                 }
             }
+        }
+    }
+
+    /// Takes away what has been read, up to the marker that was just read: no position that is remembered, since the ids of a stream
+    /// that was lost may begin anew below it.
+    fn trim(&self, source: &mut Source, id: &str) {
+        let mut batch = Batch::new();
+        batch.on(&self.shared.keys.link(self.shared.settings.me), "XTRIM").arg("MINID").arg(id);
+        if source.broken.is_none() {
+            source.broken = source.connection.run(&batch, PATIENCE).err();
         }
     }
 

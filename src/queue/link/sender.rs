@@ -248,9 +248,6 @@ impl Sender {
         }
         batch.on(&node, "PEXPIRE").arg(GONE.as_millis() as u64);
         batch.on(&presence, "PEXPIRE").arg(remains);
-        if let Some(position) = lock(&self.shared.position).as_ref() {
-            batch.on(&keys.link(settings.me), "XTRIM").arg("MINID").arg(position);
-        }
         batch.on(&keys.nodes(), "SADD").arg(settings.me.0);
         batch.on(&presence, "SISMEMBER").arg(WHOLE);
         batch.on(&presence, "SCARD");
