@@ -129,7 +129,9 @@ impl Window {
 
     /// The user receives for this conversation from now on: what is due follows, after the flush at login if that is still under way.
     pub fn hand_over(&mut self, conversation: ConversationId, from: Seq, upto: Seq) {
-        if self.given.get(&conversation).is_some_and(|given| given.reach(from - 1, upto) == upto) {
+        // What the session has been given need not be read again.
+        let from = self.given.get(&conversation).map_or(from, |given| given.reach(from - 1, upto) + 1);
+        if from > upto {
             return;
         }
         match &mut self.held {
