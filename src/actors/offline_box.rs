@@ -15,7 +15,7 @@ use actix::prelude::*;
 use tokio::sync::oneshot;
 
 use crate::domain::{
-    offline::{Entry, Listed, Lists, Op, Unavailable},
+    offline::{Entry, Fullness, Listed, Lists, Op, Unavailable},
     people::Person,
 };
 
@@ -27,12 +27,13 @@ const CAPACITY: usize = 100_000;
 enum Work {
     Ops(Vec<Op>),
     Entries(Arc<Person>, oneshot::Sender<Result<Vec<Entry>, Unavailable>>),
-    /// Whether the lists are complete.
-    Ask(oneshot::Sender<Result<bool, Unavailable>>),
-    /// They are, as far as what comes from now on goes.
-    Complete(oneshot::Sender<Result<(), Unavailable>>),
-    /// What had come before is in them too.
-    Filled,
+    Ask(oneshot::Sender<Result<Fullness, Unavailable>>),
+    /// They are about to be filled: what comes from now on is in them.
+    Fill(oneshot::Sender<Result<(), Unavailable>>),
+    /// What had come before is in them too; gives whether that is all.
+    Filled(oneshot::Sender<Result<bool, Unavailable>>),
+    /// Another node fills them.
+    Trust,
 }
 
 pub struct OfflineBox {
@@ -70,9 +71,14 @@ impl Actor for OfflineBox {
     }
 }
 
+/// The thread. As long as something that this node should have pushed is lacking, and no node has begun to fill the lists since, no
+/// node may trust them: all are told so as soon as they can be.
 fn serve(mut lists: Box<dyn Lists>, work: &mpsc::Receiver<Work>, lacking: &AtomicBool) {
-    let (mut next, mut listed, mut filled) = (None, Listed::default(), false);
+    // What a process before this one had to push may be missing: nothing is trusted before somebody has filled the lists.
+    let (mut next, mut listed, mut told, mut trusted) = (None, Listed::default(), false, false);
     while let Some(work_now) = next.take().or_else(|| work.recv().ok()) {
+        let lacks = lacking.load(Ordering::Relaxed);
+        told = lacks && (told || lists.set(Fullness::Lacking).is_ok());
         match work_now {
             Work::Ops(mut ops) => {
                 while ops.len() < LARGEST {
@@ -88,30 +94,32 @@ fn serve(mut lists: Box<dyn Lists>, work: &mpsc::Receiver<Work>, lacking: &Atomi
                 ops.retain(|op| listed.concerns(op));
                 if !ops.is_empty() && lists.apply(&ops).is_err() {
                     lacking.store(true, Ordering::Relaxed);
+                    told = false;
                     metrics::counter!("shopbell_offline_dropped_total").increment(ops.len() as u64);
                 }
             }
             Work::Entries(of, waiting) => {
                 // Nobody waits any longer for a list that was silent for too long.
                 if !waiting.is_closed() {
-                    let entries = lists.entries(&of).and_then(|entries| {
-                        // A list that lacks something is no better than none.
-                        if filled && !lacking.load(Ordering::Relaxed) { Ok(entries) } else { Err(Unavailable) }
-                    });
+                    // A list that lacks something is no better than none.
+                    let entries = match lists.fullness() {
+                        Ok(Fullness::Complete) if trusted && !lacks => lists.entries(&of),
+                        _ => Err(Unavailable),
+                    };
                     listed.note(of.id, entries.as_deref().unwrap_or_default());
                     drop(waiting.send(entries));
                 }
             }
             Work::Ask(waiting) => {
-                let lacks = lacking.load(Ordering::Relaxed);
-                _ = waiting.send(lists.is_complete().map(|complete| complete && !lacks));
+                _ = waiting.send(lists.fullness().map(|it| if lacks { Fullness::Lacking } else { it }));
             }
-            Work::Complete(waiting) => {
+            Work::Fill(waiting) => {
                 lacking.store(false, Ordering::Relaxed);
-                filled = false;
-                _ = waiting.send(lists.set_complete());
+                trusted = true;
+                _ = waiting.send(lists.set(Fullness::Filling));
             }
-            Work::Filled => filled = true,
+            Work::Filled(waiting) => _ = waiting.send(if lacks { Ok(false) } else { lists.finish() }),
+            Work::Trust => trusted = true,
         }
     }
 }
@@ -147,38 +155,51 @@ impl Handler<Entries> for OfflineBox {
 /// Whether the lists hold all that they should.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct AskComplete(pub oneshot::Sender<Result<bool, Unavailable>>);
+pub struct AskFullness(pub oneshot::Sender<Result<Fullness, Unavailable>>);
 
-impl Handler<AskComplete> for OfflineBox {
+impl Handler<AskFullness> for OfflineBox {
     type Result = ();
 
-    fn handle(&mut self, AskComplete(waiting): AskComplete, _: &mut Self::Context) {
+    fn handle(&mut self, AskFullness(waiting): AskFullness, _: &mut Self::Context) {
         self.give(Work::Ask(waiting));
     }
 }
 
-/// The lists have been filled.
+/// The lists are going to be filled.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct SetComplete(pub oneshot::Sender<Result<(), Unavailable>>);
+pub struct Fill(pub oneshot::Sender<Result<(), Unavailable>>);
 
-impl Handler<SetComplete> for OfflineBox {
+impl Handler<Fill> for OfflineBox {
     type Result = ();
 
-    fn handle(&mut self, SetComplete(waiting): SetComplete, _: &mut Self::Context) {
-        self.give(Work::Complete(waiting));
+    fn handle(&mut self, Fill(waiting): Fill, _: &mut Self::Context) {
+        self.give(Work::Fill(waiting));
     }
 }
 
-/// What the lists lacked has been pushed.
+/// What the lists lacked has been pushed. Gives whether they are complete: not so if something was lost meanwhile.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct Filled;
+pub struct Filled(pub oneshot::Sender<Result<bool, Unavailable>>);
 
 impl Handler<Filled> for OfflineBox {
     type Result = ();
 
-    fn handle(&mut self, _: Filled, _: &mut Self::Context) {
-        self.give(Work::Filled);
+    fn handle(&mut self, Filled(waiting): Filled, _: &mut Self::Context) {
+        self.give(Work::Filled(waiting));
+    }
+}
+
+/// Another node fills the lists.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Trust;
+
+impl Handler<Trust> for OfflineBox {
+    type Result = ();
+
+    fn handle(&mut self, _: Trust, _: &mut Self::Context) {
+        self.give(Work::Trust);
     }
 }

@@ -19,13 +19,13 @@ use super::{
     journal::write,
     mail::{Asked, Do},
     node::Node,
-    offline_box::{AskComplete, Filled, Ops, SetComplete},
+    offline_box::{AskFullness, Fill, Filled, Ops, Trust},
 };
 use crate::{
     domain::{
         command::{Act, Command, Target},
         ids::{Timestamp, UserId},
-        offline::Op,
+        offline::{Fullness, Op, Unavailable},
         refusal::Refusal,
     },
     store::{changes, conversations, nodes, users, waiting_acks},
@@ -120,36 +120,39 @@ impl Actor for Redelivery {
 /// Fills the lists where they have lost something: for each conversation that waits, what each agent on duty has not acked. What is
 /// due to buyers, claimants and direct users follows from their cursors alone.
 async fn fill_lists(node: &Node, lacking: bool) -> Result<(), Refusal> {
-    let (ask, complete) = oneshot::channel();
-    node.offline.do_send(AskComplete(ask));
-    let complete = complete.await.map_err(|_| Refusal::BUSY)?.map_err(|_| Refusal::BUSY)?;
-    if complete && !lacking {
-        return Ok(());
+    let (ask, fullness) = oneshot::channel();
+    node.offline.do_send(AskFullness(ask));
+    match answer(fullness).await? {
+        Fullness::Complete if !lacking => return Ok(()),
+        // Another node does it, from the same store.
+        Fullness::Filling => {
+            node.offline.do_send(Trust);
+            return Ok(());
+        }
+        Fullness::Complete | Fullness::Lacking => {}
     }
-    // A node that joins others does not fill the lists that they keep.
-    let me = node.id;
-    if complete && node.chat.send(IsFirst(me)).await.is_ok_and(|first| !first) {
-        node.offline.do_send(Filled);
-        return Ok(());
-    }
-    // From now on, so that what is dropped while they are filled makes them incomplete again.
-    let (done, completed) = oneshot::channel();
-    node.offline.do_send(SetComplete(done));
-    completed.await.map_err(|_| Refusal::BUSY)?.map_err(|_| Refusal::BUSY)?;
+    let (begin, begun) = oneshot::channel();
+    node.offline.do_send(Fill(begin));
+    answer(begun).await?;
     let due = node.read(waiting_acks::due_to_agents).await?;
     let users: Vec<UserId> = due.iter().map(|(person, _)| person.id).collect::<HashSet<_>>().into_iter().collect();
-    let here = node.chat.send(WhoIsThere(users)).await.map_err(|_| Refusal::BUSY)?;
+    let there = node.chat.send(WhoIsThere(users)).await.map_err(|_| Refusal::BUSY)?;
     let ops: Vec<Op> = due
         .into_iter()
-        .filter(|(person, _)| !here.contains(&person.id))
+        .filter(|(person, _)| !there.contains(&person.id))
         .map(|(to, entry)| Op::Push { to, entry })
         .collect();
     metrics::counter!("shopbell_offline_filled_total").increment(ops.len() as u64);
     for chunk in ops.chunks(1_000) {
         node.offline.do_send(Ops(chunk.to_vec()));
     }
-    node.offline.do_send(Filled);
-    Ok(())
+    let (done, filled) = oneshot::channel();
+    node.offline.do_send(Filled(done));
+    if answer(filled).await? { Ok(()) } else { Err(Refusal::BUSY) }
+}
+
+async fn answer<T>(waiting: oneshot::Receiver<Result<T, Unavailable>>) -> Result<T, Refusal> {
+    waiting.await.map_err(|_| Refusal::BUSY)?.map_err(|_| Refusal::BUSY)
 }
 
 /// Something may have been missed: look now.

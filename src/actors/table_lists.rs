@@ -8,7 +8,7 @@ use super::journal::{Journal, write_apart};
 use crate::{
     domain::{
         ids::UserId,
-        offline::{Bounds, Entry, Lists, Op, Unavailable},
+        offline::{Bounds, Entry, Fullness, Lists, Op, Unavailable},
         people::Person,
     },
     store::{Db, offline, pool::Readers},
@@ -18,7 +18,8 @@ pub struct TableLists {
     pub journal: Addr<Journal>,
     pub readers: Readers,
     pub bounds: Bounds,
-    pub complete: bool,
+    /// What was to be pushed when a process ended may be missing, so each begins with lists that lack something.
+    pub fullness: Fullness,
     /// How much has been pushed to whom since the list was last cut.
     pub pushed: HashMap<UserId, usize>,
 }
@@ -71,13 +72,12 @@ impl Lists for TableLists {
         })
     }
 
-    /// What was to be pushed when the process ended may be missing, so each process begins with incomplete lists.
-    fn is_complete(&mut self) -> Result<bool, Unavailable> {
-        Ok(self.complete)
+    fn fullness(&mut self) -> Result<Fullness, Unavailable> {
+        Ok(self.fullness)
     }
 
-    fn set_complete(&mut self) -> Result<(), Unavailable> {
-        self.complete = true;
+    fn set(&mut self, fullness: Fullness) -> Result<(), Unavailable> {
+        self.fullness = fullness;
         Ok(())
     }
 }

@@ -33,7 +33,7 @@ use crate::{
         content::TEXT_MAX,
         ids::NodeId,
         liveness,
-        offline::{Bounds, Lists},
+        offline::{Bounds, Fullness, Lists},
         window,
     },
     http::{
@@ -178,7 +178,7 @@ async fn start_actors(
         Some(redis) => Box::new(RedisLists::new(redis.clone(), Keys::new(&config.redis_prefix), bounds)),
         None => {
             let (journal, readers) = (journal.clone(), readers.clone());
-            Box::new(TableLists { journal, readers, bounds, complete: false, pushed: HashMap::new() })
+            Box::new(TableLists { journal, readers, bounds, fullness: Fullness::Lacking, pushed: HashMap::new() })
         }
     };
     let offline = OfflineBox::start_in_arbiter(hub, move |_| OfflineBox::new(lists));

@@ -51,16 +51,39 @@ pub trait Lists: Send {
     /// [`Unavailable`].
     fn entries(&mut self, of: &Person) -> Result<Vec<Entry>, Unavailable>;
 
-    /// Whether the lists hold all that was pushed since [`Lists::set_complete`]: not so when Redis has lost its memory. Then they are
-    /// filled again from the store.
+    /// Whether the lists, which all nodes share, hold all that they should.
     ///
     /// # Errors
     /// [`Unavailable`].
-    fn is_complete(&mut self) -> Result<bool, Unavailable>;
+    fn fullness(&mut self) -> Result<Fullness, Unavailable>;
 
+    /// Something has been lost, or is about to be filled in.
+    ///
     /// # Errors
     /// [`Unavailable`].
-    fn set_complete(&mut self) -> Result<(), Unavailable>;
+    fn set(&mut self, fullness: Fullness) -> Result<(), Unavailable>;
+
+    /// They have been filled: complete, if nothing has been lost since that was begun; else false.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    fn finish(&mut self) -> Result<bool, Unavailable> {
+        let filled = self.fullness()? == Fullness::Filling;
+        if filled {
+            self.set(Fullness::Complete)?;
+        }
+        Ok(filled)
+    }
+}
+
+/// What the lists hold of what they should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fullness {
+    Complete,
+    /// Somebody is filling them from the store.
+    Filling,
+    /// Something is missing: a push failed, a process ended before it, or Redis has lost its memory.
+    Lacking,
 }
 
 /// What is known to be in lists: those of users who have logged in since they were filled. A trim of anything else has nothing to do.

@@ -7,7 +7,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{sync::oneshot, time::timeout};
 
 use crate::{
-    actors::{journal, node::Node, offline_box::AskComplete},
+    actors::{journal, node::Node, offline_box::AskFullness},
     store::{nodes, shops},
 };
 
@@ -21,7 +21,7 @@ pub async fn alive() -> HttpResponse {
 /// `GET /readyz`: the database takes writes and answers reads, and Redis answers where there is one; else 503, with what does not.
 pub async fn ready(node: web::Data<Node>) -> HttpResponse {
     let (ask, lists) = oneshot::channel();
-    node.offline.do_send(AskComplete(ask));
+    node.offline.do_send(AskFullness(ask));
     let reads = timeout(PATIENCE, node.read(|db| shops::page(db, 0, 1)));
     let id = node.id;
     let writes = timeout(PATIENCE, journal::write(&node.journal, move |db| Ok(nodes::touch(db, id)?)));

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::domain::{
     ids::ConversationId,
-    offline::{Bounds, Entry, Lists, Op, Unavailable},
+    offline::{Bounds, Entry, Fullness, Lists, Op, Unavailable},
     people::Person,
 };
 
@@ -36,6 +36,11 @@ if removed > 0 then
 end
 return removed
 ";
+
+/// What stands before the server's identity while lists are filled.
+const FILLING: &str = "filling:";
+/// Who has not filled the lists by then has died over it.
+const FILLED_IN_MS: u64 = 30_000;
 
 pub struct RedisLists {
     redis: Redis,
@@ -123,20 +128,32 @@ impl Lists for RedisLists {
         Ok(entries.iter().filter_map(parse).collect())
     }
 
-    fn is_complete(&mut self) -> Result<bool, Unavailable> {
+    fn fullness(&mut self) -> Result<Fullness, Unavailable> {
         let mut batch = Batch::new();
         batch.on(&self.keys.offline_complete(), "GET");
         self.with(|connection| {
-            let complete: Option<String> = connection.one(&batch)?;
-            Ok(complete == Some(connection.identity()?))
+            let said: Option<String> = connection.one(&batch)?;
+            let identity = connection.identity()?;
+            Ok(match said.as_deref().and_then(|said| said.strip_suffix(identity.as_str())) {
+                Some("") => Fullness::Complete,
+                Some(FILLING) => Fullness::Filling,
+                _ => Fullness::Lacking,
+            })
         })
     }
 
-    fn set_complete(&mut self) -> Result<(), Unavailable> {
+    fn set(&mut self, fullness: Fullness) -> Result<(), Unavailable> {
         let key = self.keys.offline_complete();
         self.with(|connection| {
+            let identity = connection.identity()?;
             let mut batch = Batch::new();
-            batch.on(&key, "SET").arg(connection.identity()?);
+            match fullness {
+                Fullness::Complete => _ = batch.on(&key, "SET").arg(identity),
+                Fullness::Filling => {
+                    batch.on(&key, "SET").arg(format!("{FILLING}{identity}")).arg("PX").arg(FILLED_IN_MS);
+                }
+                Fullness::Lacking => _ = batch.on(&key, "DEL"),
+            }
             connection.run(&batch, PATIENCE).map(drop)
         })
     }

@@ -8,7 +8,7 @@ use std::{
 use shopbell::{
     domain::{
         ids::{ConversationId, UserId},
-        offline::{Bounds, Entry, Lists, Op},
+        offline::{Bounds, Entry, Fullness, Lists, Op},
         people::Person,
     },
     queue::{connect::Redis, keys::Keys, lists::RedisLists},
@@ -51,8 +51,10 @@ pub fn work(lists: &mut RedisLists) {
         let expected: Vec<Entry> = (3..=7).filter(|seq| *seq > n as i64 % 8).map(entry).collect();
         assert_eq!(lists.entries(of), Ok(expected), "{}", of.uid);
     }
-    lists.set_complete().unwrap();
-    assert_eq!(lists.is_complete(), Ok(true));
+    lists.set(Fullness::Filling).unwrap();
+    assert_eq!(lists.fullness(), Ok(Fullness::Filling));
+    assert_eq!(lists.finish(), Ok(true));
+    assert_eq!(lists.fullness(), Ok(Fullness::Complete));
 }
 
 #[test]
@@ -61,12 +63,14 @@ fn a_redis_that_was_started_again_may_lack_something() {
     let mut lists = lists(&server.place());
     work(&mut lists);
     server.kill();
-    assert!(lists.is_complete().is_err());
+    assert!(lists.fullness().is_err());
     server.again();
     assert!(server.ask::<bool>(&["EXISTS", "test:offline-complete"]), "the key is still there");
-    assert_eq!(lists.is_complete(), Ok(false), "and does not say that nothing was lost");
-    lists.set_complete().unwrap();
-    assert_eq!(lists.is_complete(), Ok(true));
+    assert_eq!(lists.fullness(), Ok(Fullness::Lacking), "and does not say that nothing was lost");
+    lists.set(Fullness::Filling).unwrap();
+    assert_eq!(lists.fullness(), Ok(Fullness::Filling));
+    assert_eq!(lists.finish(), Ok(true));
+    assert_eq!(lists.fullness(), Ok(Fullness::Complete));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use shopbell::{
     actors::{journal::Journal, table_lists::TableLists},
     domain::{
         ids::{ConversationId, Timestamp},
-        offline::{Bounds, Entry, Lists, Op},
+        offline::{Bounds, Entry, Fullness, Lists, Op},
         people::Person,
     },
     queue::{connect, keys::Keys, lists::RedisLists},
@@ -57,9 +57,11 @@ fn suite(lists: &mut dyn Lists, ann: &Arc<Person>, bob: &Arc<Person>) {
     lists.apply(&(4..=9).map(|seq| push(ann, 1, seq)).collect::<Vec<_>>()).unwrap();
     let kept = lists.entries(ann).unwrap();
     assert_eq!(kept, (5..=9).map(|seq| entry(1, seq)).collect::<Vec<_>>(), "the newest five");
-    assert_eq!(lists.is_complete(), Ok(false));
-    lists.set_complete().unwrap();
-    assert_eq!(lists.is_complete(), Ok(true));
+    assert_eq!(lists.fullness(), Ok(Fullness::Lacking));
+    lists.set(Fullness::Filling).unwrap();
+    assert_eq!(lists.fullness(), Ok(Fullness::Filling));
+    assert_eq!(lists.finish(), Ok(true));
+    assert_eq!(lists.fullness(), Ok(Fullness::Complete));
 }
 
 const BOUNDS: Bounds = Bounds { max_messages: 5, ttl: Duration::from_secs(60) };
@@ -85,7 +87,7 @@ fn lists_in_a_table() {
             journal: journal.clone(),
             readers: readers.clone(),
             bounds: BOUNDS,
-            complete: false,
+            fullness: Fullness::Lacking,
             pushed: HashMap::new(),
         };
         suite(&mut lists, &ann, &bob);
@@ -93,7 +95,7 @@ fn lists_in_a_table() {
             journal,
             readers,
             bounds: Bounds { ttl: Duration::from_millis(1), ..BOUNDS },
-            complete: false,
+            fullness: Fullness::Lacking,
             pushed: HashMap::new(),
         };
         std::thread::sleep(Duration::from_millis(5));
@@ -159,7 +161,7 @@ fn lists_in_redis() {
     let ttl: i64 = redis::cmd("PTTL").arg("test:offline:{ann}").query(&mut connection).unwrap();
     assert!((1..=60_000).contains(&ttl), "kept through a trim: {ttl}");
     let () = redis::cmd("FLUSHALL").query(&mut connection).unwrap();
-    assert_eq!(lists.is_complete(), Ok(false), "Redis has lost its memory, and it shows");
+    assert_eq!(lists.fullness(), Ok(Fullness::Lacking), "Redis has lost its memory, and it shows");
     let mut brief = RedisLists::new(redis.place(), keys, Bounds { ttl: Duration::from_millis(1), ..BOUNDS });
     brief.apply(&[push(&ann, 1, 1)]).unwrap();
     std::thread::sleep(Duration::from_millis(10));
