@@ -14,33 +14,32 @@ use super::{
     lists::{self, people, push},
     node::{Node, meet},
     server::{Server, eventually, free_port},
+    tls::Certificates,
 };
 
 const SLOTS: [(u16, u16); 3] = [(0, 5_460), (5_461, 10_922), (10_923, 16_383)];
 
-struct Cluster {
+pub struct Cluster {
     servers: Vec<Server>,
+    /// Where they speak TLS, if they do.
+    pub tls_ports: Vec<u16>,
 }
 
 impl Cluster {
-    fn start(replicas: usize) -> Cluster {
+    pub fn start(replicas: usize, tls: Option<&Certificates>) -> Cluster {
+        let tls_ports: Vec<u16> = tls.iter().flat_map(|_| (0..3 + replicas).map(|_| free_port())).collect();
         let servers: Vec<Server> = (0..3 + replicas)
-            .map(|_| {
-                Server::start(&[
-                    "--cluster-enabled",
-                    "yes",
-                    "--cluster-port",
-                    &free_port().to_string(),
-                    "--cluster-node-timeout",
-                    "1000",
-                    "--cluster-replica-validity-factor",
-                    "0",
-                    "--repl-diskless-sync-delay",
-                    "0",
-                ])
+            .map(|n| {
+                let mut arguments = tls.map(|made| made.arguments(tls_ports[n])).unwrap_or_default();
+                arguments.extend(["--tls-cluster", if tls.is_some() { "yes" } else { "no" }].map(str::to_owned));
+                arguments.extend(["--cluster-port".to_owned(), free_port().to_string()]);
+                let settings = "--cluster-enabled yes --cluster-node-timeout 1000 --cluster-replica-validity-factor 0 \
+                                --repl-diskless-sync-delay 0";
+                arguments.extend(settings.split(' ').map(str::to_owned));
+                Server::start(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
             })
             .collect();
-        let cluster = Cluster { servers };
+        let cluster = Cluster { servers, tls_ports };
         let bus = |server: &Server| {
             let port: Vec<String> = server.ask(&["CONFIG", "GET", "cluster-port"]);
             port[1].clone()
@@ -52,8 +51,9 @@ impl Cluster {
             server.ask::<()>(&["CLUSTER", "SET-CONFIG-EPOCH", &(n + 1).to_string()]);
         }
         let first = &cluster.servers[0];
-        for other in &cluster.servers[1..] {
-            first.ask::<()>(&["CLUSTER", "MEET", "127.0.0.1", &other.port.to_string(), &bus(other)]);
+        for (n, other) in cluster.servers.iter().enumerate().skip(1) {
+            let port = cluster.tls_ports.get(n).copied().unwrap_or(other.port);
+            first.ask::<()>(&["CLUSTER", "MEET", "127.0.0.1", &port.to_string(), &bus(other)]);
         }
         cluster.agree();
         for replica in &cluster.servers[3..] {
@@ -126,7 +126,7 @@ impl Cluster {
 
 #[test]
 fn lists_and_link_work_on_a_cluster_and_follow_slots_that_move() {
-    let cluster = Cluster::start(0);
+    let cluster = Cluster::start(0, None);
     let redis = cluster.place();
     let mut lists = lists::lists(&redis);
     lists::work(&mut lists);
@@ -163,7 +163,7 @@ fn lists_and_link_work_on_a_cluster_and_follow_slots_that_move() {
 
 #[test]
 fn a_replica_takes_over_from_a_killed_master() {
-    let mut cluster = Cluster::start(1);
+    let mut cluster = Cluster::start(1, None);
     let redis = cluster.place();
     let mut lists = lists::lists(&redis);
     lists::work(&mut lists);

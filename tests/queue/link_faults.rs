@@ -191,6 +191,8 @@ fn a_frozen_redis_is_missed_and_found_again() {
     let (a, b) = (Node::start(&server.place(), 1), Node::start(&proxy.place(), 2));
     meet(&[&a, &b]);
     passes(&a, &b, 0);
+    // The second finds Redis later than the first, and is not taken for gone.
+    proxy.block();
     server.freeze();
     let frozen = Instant::now();
     a.send(&[b.id], 1..100);
@@ -202,8 +204,6 @@ fn a_frozen_redis_is_missed_and_found_again() {
     a.send(&[b.id], 100..200);
     // Longer than nodes are waited for.
     thread::sleep(Duration::from_secs(11).saturating_sub(frozen.elapsed()));
-    // The second is later than the first, and yet not gone.
-    proxy.block();
     server.thaw();
     let mut back = Instant::now();
     for (node, then) in [(&a, Duration::from_millis(300)), (&b, Duration::ZERO)] {

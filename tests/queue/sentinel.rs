@@ -16,14 +16,14 @@ use super::{
     server::{Server, eventually, free_port},
 };
 
-struct Sentinel {
+pub struct Sentinel {
     child: Child,
     port: u16,
     _directory: tempfile::TempDir,
 }
 
 impl Sentinel {
-    fn start(master: u16) -> Sentinel {
+    pub fn start(master: u16, more: &[String]) -> Sentinel {
         let (port, directory) = (free_port(), tempfile::tempdir().unwrap());
         let file = directory.path().join("sentinel.conf");
         let lines = [
@@ -36,7 +36,7 @@ impl Sentinel {
             "requirepass s3cret".into(),
             "sentinel sentinel-pass s3cret".into(),
         ];
-        std::fs::write(&file, lines.join("\n")).unwrap();
+        std::fs::write(&file, [&lines[..], more].concat().join("\n")).unwrap();
         let mut command = Command::new("redis-server");
         let child = command.arg(&file).arg("--sentinel").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         Sentinel { child, port, _directory: directory }
@@ -71,7 +71,7 @@ fn a_new_master_is_found_and_what_the_old_one_took_with_it_is_missed() {
         let info: String = replica.ask(&["INFO", "replication"]);
         info.contains("master_link_status:up").then_some(())
     });
-    let sentinels: Vec<Sentinel> = (0..3).map(|_| Sentinel::start(master.port)).collect();
+    let sentinels: Vec<Sentinel> = (0..3).map(|_| Sentinel::start(master.port, &[])).collect();
     for sentinel in &sentinels {
         eventually("the Sentinels know each other and the replica", Duration::from_secs(15), || {
             let known: std::collections::HashMap<String, String> = sentinel.ask(&["MASTER", "shop"])?;

@@ -121,8 +121,8 @@ impl Sender {
             return;
         }
         match done {
-            Ok(()) => tracing::info!("the link to other nodes is up"),
-            Err(error) => tracing::warn!(%error, "the link to other nodes is down"),
+            Ok(()) => tracing::debug!("Redis answers the link"),
+            Err(error) => tracing::warn!(%error, "Redis does not answer the link"),
         }
         self.up = up;
         lock(&self.shared.queue).closed = !up;
