@@ -8,7 +8,7 @@ use shopbell::{
         check_history,
         cli::{Cli, Command, OperatorCommand},
         config::Config,
-        demo, operator, serve, telemetry, token,
+        copying, demo, operator, serve, telemetry, token,
     },
     bench,
 };
@@ -51,6 +51,7 @@ fn run(command: Command, config: Config) -> Result<ExitCode, Box<dyn std::error:
             let migrated = operator::migrate(&config)?;
             println!("{migrated} migrations have been run; the database is up to date");
         }
+        Command::CopyDatabase { from, to } => println!("{}", copying::run(&from, &to)?),
         Command::CheckConfig => println!("the configuration is good"),
         Command::Token { sub, name, ttl } => println!("{}", token::mint(&config, &sub, name.as_deref(), ttl)?),
         Command::Operator { command: OperatorCommand::Add { uid, name, password } } => {

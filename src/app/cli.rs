@@ -35,6 +35,15 @@ pub enum Command {
     },
     /// Brings the database up to date.
     Migrate,
+    /// Copies everything into an empty database, while no server uses either: from SQLite to PostgreSQL, or back.
+    CopyDatabase {
+        /// sqlite://PATH or postgres://…
+        #[arg(long, value_name = "URL")]
+        from: String,
+        /// The same; passwords may be left to PGPASSWORD or ~/.pgpass.
+        #[arg(long, value_name = "URL")]
+        to: String,
+    },
     /// Checks the configuration.
     CheckConfig,
     /// Prints a token.

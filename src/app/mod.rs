@@ -3,6 +3,7 @@
 pub mod check_history;
 pub mod cli;
 pub mod config;
+pub mod copying;
 pub mod demo;
 pub mod operator;
 pub mod secret;

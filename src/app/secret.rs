@@ -8,7 +8,7 @@ use std::{
 
 use secrecy::SecretString;
 
-const FILE: &str = "secret.key";
+pub const FILE: &str = "secret.key";
 
 /// The secret in `directory`, made where there is none: 64 hexadecimal digits, mode 0600.
 ///

@@ -49,6 +49,21 @@ impl Location {
     }
 }
 
+impl Location {
+    /// Takes a database that is there already: nothing is made where it should be.
+    ///
+    /// # Errors
+    /// As [`Location::lock`]; [`Error::Open`] where there is no file.
+    pub fn lock_existing(&self) -> Result<Lock, Error> {
+        match self {
+            Location::Sqlite(path) if !path.is_file() => {
+                Err(Error::Open { url: self.shown(), cause: "there is no such file".to_owned() })
+            }
+            _ => self.lock(false),
+        }
+    }
+}
+
 fn take(db: &mut PgConnection, shared: bool) -> QueryResult<bool> {
     // Two keys: the second tells schemas of one database apart.
     let function = if shared { "pg_try_advisory_lock_shared" } else { "pg_try_advisory_lock" };

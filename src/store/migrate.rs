@@ -5,7 +5,9 @@ use diesel::{
     backend::Backend,
     connection::SimpleConnection,
     migration::{Migration, MigrationSource},
+    pg::Pg,
     sql_query, sql_types,
+    sqlite::Sqlite,
 };
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
@@ -27,6 +29,9 @@ const POSTGRES_TABLES: &str = "SELECT c.relname::text AS name FROM pg_class c WH
 const SQLITE_TABLES: &str =
     "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name";
 const KEPT_BY_DIESEL: &str = "__diesel_schema_migrations";
+const APPLIED: &str = "SELECT CAST(version AS TEXT) AS name FROM __diesel_schema_migrations ORDER BY 1";
+/// There while a copy is not finished.
+pub(super) const UNFINISHED: &str = "shopbell_unfinished_copy";
 
 /// Every table of ours, those that others refer to before those that do.
 pub const TABLES: [&str; 14] = [
@@ -52,6 +57,14 @@ pub const TABLES: [&str; 14] = [
 /// [`Error::Newer`] for a database that a newer program has made, [`Error::Foreign`] for one that is somebody else's,
 /// and these are left as they are; [`Error::Damaged`] where a table is missing that migrations have made; [`Error::Migrate`].
 pub fn migrate(db: &mut Db) -> Result<usize, Error> {
+    if tables(db)?.iter().any(|table| table == UNFINISHED) {
+        return Err(Error::Unfinished);
+    }
+    migrate_unfinished(db)
+}
+
+/// The same for a database that is still being copied to.
+pub(super) fn migrate_unfinished(db: &mut Db) -> Result<usize, Error> {
     match db {
         Db::Sqlite(_) => migrate_alone(db),
         Db::Postgres(postgres) => {
@@ -73,20 +86,58 @@ fn migrate_alone(db: &mut Db) -> Result<usize, Error> {
         Db::Sqlite(db) => run(db, SQLITE),
         Db::Postgres(db) => run(db, POSTGRES),
     }?;
-    let after = tables(db)?;
-    if let Some(missing) = TABLES.iter().find(|name| !after.iter().any(|table| table == *name)) {
-        return Err(Error::Damaged((*missing).to_owned()));
-    }
+    is_whole(&tables(db)?)?;
     Ok(migrated)
 }
 
+/// Makes sure that a database is ours and up to date, without touching it.
+///
+/// # Errors
+/// [`Error::Foreign`], [`Error::Older`], [`Error::Newer`], [`Error::Unfinished`], [`Error::Damaged`].
+pub(super) fn check(db: &mut Db) -> Result<(), Error> {
+    let tables = tables(db)?;
+    if !tables.iter().any(|table| table == KEPT_BY_DIESEL) {
+        return Err(Error::Foreign(tables.join(", ")));
+    }
+    if tables.iter().any(|table| table == UNFINISHED) {
+        return Err(Error::Unfinished);
+    }
+    let (known, applied) = match db {
+        Db::Sqlite(db) => (versions::<Sqlite>(&SQLITE)?, sql_query(APPLIED).load::<Name>(db)?),
+        Db::Postgres(db) => (versions::<Pg>(&POSTGRES)?, sql_query(APPLIED).load::<Name>(db)?),
+    };
+    let applied: Vec<String> = applied.into_iter().map(|applied| applied.name).collect();
+    if let Some(newer) = applied.iter().find(|version| !known.contains(version)) {
+        return Err(Error::Newer(newer.clone()));
+    }
+    if let Some(older) = known.iter().find(|version| !applied.contains(version)) {
+        return Err(Error::Older(older.clone()));
+    }
+    is_whole(&tables)
+}
+
+fn is_whole(tables: &[String]) -> Result<(), Error> {
+    match TABLES.iter().find(|name| !tables.iter().any(|table| table == *name)) {
+        Some(missing) => Err(Error::Damaged((*missing).to_owned())),
+        None => Ok(()),
+    }
+}
+
+fn versions<DB: Backend>(source: &impl MigrationSource<DB>) -> Result<Vec<String>, Error> {
+    let migrations = source.migrations().map_err(failed)?;
+    Ok(migrations.iter().map(|migration| migration.name().version().to_string()).collect())
+}
+
+fn failed(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
+    Error::Migrate(error.to_string())
+}
+
+/// Gives how many migrations were run.
 fn run<DB: Backend>(db: &mut impl MigrationHarness<DB>, source: EmbeddedMigrations) -> Result<usize, Error>
 where
     EmbeddedMigrations: MigrationSource<DB>,
 {
-    let failed = |e: Box<dyn std::error::Error + Send + Sync>| Error::Migrate(e.to_string());
-    let known: Vec<String> =
-        source.migrations().map_err(failed)?.iter().map(|migration| migration.name().version().to_string()).collect();
+    let known = versions(&source)?;
     let applied = db.applied_migrations().map_err(failed)?;
     if let Some(newer) = applied.iter().map(ToString::to_string).find(|version| !known.contains(version)) {
         return Err(Error::Newer(newer));
@@ -95,13 +146,13 @@ where
 }
 
 #[derive(diesel::QueryableByName)]
-struct Table {
+struct Name {
     #[diesel(sql_type = sql_types::Text)]
     name: String,
 }
 
-fn tables(db: &mut Db) -> QueryResult<Vec<String>> {
-    let tables: Vec<Table> = match db {
+pub(super) fn tables(db: &mut Db) -> QueryResult<Vec<String>> {
+    let tables: Vec<Name> = match db {
         Db::Sqlite(db) => sql_query(SQLITE_TABLES).load(db)?,
         Db::Postgres(db) => sql_query(POSTGRES_TABLES).load(db)?,
     };

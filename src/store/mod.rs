@@ -8,6 +8,7 @@ pub mod audit;
 pub mod backend;
 pub mod changes;
 pub mod conversations;
+pub mod copy;
 pub mod files;
 pub mod journal;
 pub mod location;
@@ -49,6 +50,16 @@ pub enum Error {
     Foreign(String),
     #[error("the database is damaged: its migrations have been run, and the table {0} is missing")]
     Damaged(String),
+    #[error("the database is an unfinished copy: run copy-database again")]
+    Unfinished,
+    #[error("the database's schema is older than this program: run `shopbell migrate` on it first; {0} is missing")]
+    Older(String),
+    #[error("the target is not empty: it has {0}")]
+    NotEmpty(&'static str),
+    #[error("{table} cannot be copied: {cause}")]
+    Copy { table: &'static str, cause: String },
+    #[error("the copy is not what it should be: {0}")]
+    Differs(String),
     #[error("cannot migrate: {0}")]
     Migrate(String),
     #[error("no connection: {0}")]
@@ -57,7 +68,7 @@ pub enum Error {
     Lost(String),
     #[error(transparent)]
     Query(#[from] diesel::result::Error),
-    #[error("another server uses {0}; several nodes on one database need redis.url")]
+    #[error("another server uses {0}; several nodes on one database need PostgreSQL, and redis.url for each")]
     InUse(String),
     #[error("{0}")]
     Io(#[from] std::io::Error),

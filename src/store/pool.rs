@@ -163,7 +163,8 @@ fn begun(current: &Arc<Current>) -> Result<(r2d2::PooledConnection<Manager>, Out
     }
 }
 
-fn begin(db: &mut Db) -> Result<(), DbError> {
+/// Begins to read, within one snapshot.
+pub(super) fn begin(db: &mut Db) -> Result<(), DbError> {
     const SNAPSHOT: &str = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY";
     match db {
         Db::Sqlite(_) => <Db as Connection>::TransactionManager::begin_transaction(db),

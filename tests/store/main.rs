@@ -1,6 +1,7 @@
 //! The store, one suite for a real SQLite file and a real PostgreSQL.
 
 mod conversations;
+mod copying;
 mod lists;
 mod messages;
 mod people;

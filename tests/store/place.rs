@@ -23,6 +23,7 @@ use tempfile::TempDir;
 
 pub struct Place {
     pub location: Location,
+    pub url: String,
     _directory: Option<TempDir>,
 }
 
@@ -38,7 +39,7 @@ impl Place {
     pub fn sqlite() -> Place {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", directory.path().join("test.db").display());
-        Place { location: Location::parse(&url).unwrap(), _directory: Some(directory) }
+        Place { location: Location::parse(&url).unwrap(), url, _directory: Some(directory) }
     }
 
     pub fn postgres() -> Place {
@@ -46,7 +47,8 @@ impl Place {
     }
 
     pub fn on(postgres: &TestPostgres) -> Place {
-        Place { location: Location::parse(&postgres.fresh_database()).unwrap(), _directory: None }
+        let url = postgres.fresh_database();
+        Place { location: Location::parse(&url).unwrap(), url, _directory: None }
     }
 
     /// A connection that writes, to a database with all its tables.
@@ -129,25 +131,34 @@ impl World {
 
     /// A message, under an `id` that is its place; gives its `seq`.
     pub fn say(&mut self, id: ConversationId, by: &Arc<Person>, text: &str) -> Seq {
+        self.say_all(id, by, [text].into_iter())
+    }
+
+    /// Many messages, in one transaction; gives the last `seq`.
+    pub fn say_all<'a>(&mut self, id: ConversationId, by: &Arc<Person>, texts: impl Iterator<Item = &'a str>) -> Seq {
         let now = self.now();
         let role = self.role(id, by.id);
-        let (placed, shop) = self.change(id, |conversation| {
+        let new: Vec<New> = self.change(id, |conversation| {
             let standing = conversation.standing(by.id, role).unwrap();
-            (conversation.send(by.id, standing, now).unwrap(), conversation.shop().cloned())
+            let place = |text| {
+                let placed = conversation.send(by.id, standing, now).unwrap();
+                let message = Message {
+                    conversation: id,
+                    seq: placed.seq,
+                    shop: conversation.shop().map(|shop| shop.shop.clone()),
+                    from: by.clone(),
+                    speaker: placed.speaker,
+                    side: placed.side,
+                    content: format!(r#"{{"kind":"text","text":"{text}"}}"#).into(),
+                    client_id: format!("{id}/{}", placed.seq).into(),
+                    at: now,
+                };
+                New { message: Arc::new(message), digest: [7; 16] }
+            };
+            texts.map(place).collect()
         });
-        let message = Message {
-            conversation: id,
-            seq: placed.seq,
-            shop: shop.map(|shop| shop.shop.clone()),
-            from: by.clone(),
-            speaker: placed.speaker,
-            side: placed.side,
-            content: format!(r#"{{"kind":"text","text":"{text}"}}"#).into(),
-            client_id: format!("{id}/{}", placed.seq).into(),
-            at: now,
-        };
-        messages::insert(&mut self.db, &[New { message: Arc::new(message), digest: [7; 16] }]).unwrap();
-        placed.seq
+        self.db.write(|db| messages::insert(db, &new)).unwrap();
+        new.last().map_or(0, |new| new.message.seq)
     }
 
     pub fn claim(&mut self, id: ConversationId, by: &Arc<Person>) {

@@ -7,6 +7,7 @@ mod claims;
 mod command_line;
 mod delivery;
 mod files;
+mod growing_up;
 mod identity;
 mod lists;
 mod liveness;

@@ -1,0 +1,96 @@
+//! `shopbell copy-database`: growing up from SQLite to PostgreSQL, or back.
+
+use std::{
+    io::{IsTerminal, Write, stderr},
+    time::{Duration, Instant},
+};
+
+use crate::store::{
+    self,
+    copy::{self, Copied, Progress},
+    location::Location,
+};
+
+/// Characters of the bar.
+const WIDTH: u64 = 30;
+
+/// Copies everything from one database to the other, and says on standard error how far it is.
+///
+/// # Errors
+/// The store's.
+pub fn run(from: &str, to: &str) -> Result<String, store::Error> {
+    let (from, to) = (Location::parse(from)?, Location::parse(to)?);
+    let mut bar = Bar::new();
+    let copied = copy::copy(&from, &to, |progress| bar.show(progress));
+    bar.end();
+    Ok(told(&from, &to, copied?))
+}
+
+fn told(from: &Location, to: &Location, copied: Copied) -> String {
+    let Copied { rows, conversations } = copied;
+    let mut told = format!(
+        "{rows} rows have been copied from {} to {}; all counts agree, and so does the last message of each of {conversations} \
+         conversations",
+        from.shown(),
+        to.shown()
+    );
+    let secret = from.directory().map(|directory| directory.join(super::secret::FILE));
+    if let Some(secret) = secret.filter(|secret| to.is_postgres() && secret.exists()) {
+        told += &format!("\nset auth.secret to what is in {}: with another, all tokens end", secret.display());
+    }
+    told
+}
+
+/// One line, in place on a terminal; otherwise a line for each table, and now and then.
+struct Bar {
+    in_place: bool,
+    every: Duration,
+    last: Option<(Instant, &'static str)>,
+}
+
+impl Bar {
+    fn new() -> Bar {
+        let in_place = stderr().is_terminal();
+        Bar { in_place, every: Duration::from_millis(if in_place { 100 } else { 2_000 }), last: None }
+    }
+
+    fn show(&mut self, progress: Progress) {
+        let now = Instant::now();
+        let fresh = |(at, table)| now.duration_since(at) < self.every && (self.in_place || table == progress.table);
+        if progress.done < progress.total && self.last.is_some_and(fresh) {
+            return;
+        }
+        self.last = Some((now, progress.table));
+        let (begin, end) = if self.in_place { ("\r\x1b[K", "") } else { ("", "\n") };
+        let mut out = stderr().lock();
+        // Without a standard error nobody looks.
+        write!(out, "{begin}{}{end}", line(progress)).and_then(|()| out.flush()).ok();
+    }
+
+    fn end(&self) {
+        if self.in_place && self.last.is_some() {
+            writeln!(stderr()).ok();
+        }
+    }
+}
+
+fn line(Progress { table, done, total }: Progress) -> String {
+    let (filled, percent) = ((WIDTH * done).checked_div(total), (100 * done).checked_div(total));
+    let filled = usize::try_from(filled.unwrap_or(WIDTH)).unwrap_or_default();
+    let empty = usize::try_from(WIDTH).unwrap_or_default() - filled;
+    let bar = "#".repeat(filled) + &".".repeat(empty);
+    format!("[{bar}] {:>3} %  {done} of {total} rows, {table}", percent.unwrap_or(100))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_fills() {
+        let shown = |done, total| line(Progress { table: "users", done, total });
+        assert_eq!(shown(0, 0), "[##############################] 100 %  0 of 0 rows, users");
+        assert_eq!(shown(1, 3), "[##########....................]  33 %  1 of 3 rows, users");
+        assert_eq!(shown(3, 3), "[##############################] 100 %  3 of 3 rows, users");
+    }
+}

@@ -1,0 +1,207 @@
+//! The tables that are copied: all of their columns, the key by which they are read in order, and how many rows at a time.
+
+use diesel::{dsl::sql, prelude::*, sql_types};
+
+use super::super::{Db, backend::MultiBackend};
+
+/// How a table is counted and copied.
+pub struct Table {
+    pub name: &'static str,
+    pub count: fn(&mut Db) -> QueryResult<i64>,
+    /// From the first database to the second, in a transaction for each piece; tells how many rows each piece has.
+    pub copy: fn(&mut Db, &mut Db, &mut dyn FnMut(u64)) -> QueryResult<()>,
+}
+
+macro_rules! copied {
+    ($($table:ident ($first:ident: $first_kind:ident $(, $key:ident: $kind:ident)*), $rows:literal {
+        $($column:ident: $type:ty,)+
+    })+) => {
+        $(mod $table {
+            use super::*;
+            use crate::store::schema::$table as t;
+
+            #[derive(Queryable, Selectable, Insertable)]
+            #[diesel(table_name = t, treat_none_as_default_value = false)]
+            struct Row {
+                $($column: $type,)+
+            }
+
+            pub fn count(db: &mut Db) -> QueryResult<i64> {
+                t::table.count().get_result(db)
+            }
+
+            pub fn copy(from: &mut Db, to: &mut Db, tell: &mut dyn FnMut(u64)) -> QueryResult<()> {
+                let mut last = None;
+                loop {
+                    let mut rows = read(from, last.as_ref())?;
+                    to.write(|to| write(to, &rows))?;
+                    tell(rows.len() as u64);
+                    match rows.pop() {
+                        Some(row) => last = Some(row),
+                        None => return Ok(()),
+                    }
+                }
+            }
+
+            fn read(db: &mut Db, after: Option<&Row>) -> QueryResult<Vec<Row>> {
+                let query = t::table.select(Row::as_select()).order((t::$first, $(t::$key,)*)).limit($rows);
+                let mut query = query.into_boxed::<MultiBackend>();
+                if let Some(row) = after {
+                    let key = concat!("(", stringify!($first), $(", ", stringify!($key),)* ") > (");
+                    let beyond = sql::<sql_types::Bool>(key)
+                        .bind::<sql_types::$first_kind, _>(row.$first.clone())
+                        $(.sql(", ").bind::<sql_types::$kind, _>(row.$key.clone()))*
+                        .sql(")");
+                    query = query.filter(beyond);
+                }
+                query.load(db)
+            }
+
+            fn write(db: &mut Db, rows: &Vec<Row>) -> QueryResult<()> {
+                match db {
+                    Db::Postgres(db) => diesel::copy_from(t::table).from_insertable(rows).execute(db)?,
+                    Db::Sqlite(db) => diesel::insert_into(t::table).values(rows).execute(db)?,
+                };
+                Ok(())
+            }
+        })+
+
+        /// Those that others refer to before those that do.
+        pub const COPIED: &[Table] = &[
+            $(Table { name: stringify!($table), count: $table::count, copy: $table::copy },)+
+        ];
+    };
+}
+
+copied! {
+    users (id: BigInt), 1_000 {
+        id: i64,
+        uid: String,
+        name: String,
+        avatar: Option<String>,
+        password_hash: Option<String>,
+        operator: bool,
+        created_by_shop: Option<i64>,
+        tokens_after: i64,
+        created_at: i64,
+    }
+    shops (id: BigInt), 1_000 {
+        id: i64,
+        shop: String,
+        name: String,
+        origins: String,
+        created_at: i64,
+    }
+    agents (shop_id: BigInt, user_id: BigInt), 1_000 {
+        shop_id: i64,
+        user_id: i64,
+        role: String,
+        status: String,
+        max_chats: Option<i32>,
+        created_at: i64,
+    }
+    conversations (id: BigInt), 1_000 {
+        id: i64,
+        shop_id: Option<i64>,
+        first_user: i64,
+        second_user: Option<i64>,
+        state: String,
+        claimed_by: Option<i64>,
+        claim_version: i64,
+        last_seq: i64,
+        first_delivered: i64,
+        first_read: i64,
+        first_unread: i64,
+        first_said: i64,
+        second_delivered: i64,
+        second_read: i64,
+        second_unread: i64,
+        second_said: i64,
+        waiting_since: Option<i64>,
+        opened_at: i64,
+        opened_seq: i64,
+        returned: bool,
+        ticket: i64,
+        created_at: i64,
+        updated_at: i64,
+        revision: i64,
+    }
+    messages (conversation_id: BigInt, seq: BigInt), 2_000 {
+        conversation_id: i64,
+        seq: i64,
+        sender_id: i64,
+        speaker: String,
+        side: i16,
+        client_id: String,
+        digest: Vec<u8>,
+        content: String,
+        at: i64,
+        edited_at: Option<i64>,
+    }
+    receipts (conversation_id: BigInt, side: SmallInt, kind: SmallInt, seq: BigInt), 2_000 {
+        conversation_id: i64,
+        side: i16,
+        kind: i16,
+        seq: i64,
+        at: i64,
+    }
+    waiting_acks (conversation_id: BigInt, user_id: BigInt), 2_000 {
+        conversation_id: i64,
+        user_id: i64,
+        seq: i64,
+    }
+    tickets (conversation_id: BigInt, number: BigInt), 1_000 {
+        conversation_id: i64,
+        number: i64,
+        first_seq: i64,
+        last_seq: Option<i64>,
+        opened_at: i64,
+        left_message: bool,
+        claimed_at: Option<i64>,
+        claimed_by: Option<i64>,
+        answered_at: Option<i64>,
+        answered_by: Option<i64>,
+        resolved_at: Option<i64>,
+        resolved_by: Option<i64>,
+        score: Option<i16>,
+        comment: Option<String>,
+    }
+    timeline (conversation_id: BigInt, position: BigInt), 1_000 {
+        conversation_id: i64,
+        position: i64,
+        at: i64,
+        cause: String,
+        by_user: i64,
+        from_user: Option<i64>,
+        to_user: Option<i64>,
+        claim_version: i64,
+        ticket: i64,
+    }
+    offline (user_id: BigInt, conversation_id: BigInt, seq: BigInt), 2_000 {
+        user_id: i64,
+        conversation_id: i64,
+        seq: i64,
+        at: i64,
+    }
+    // Each may have megabytes.
+    files (key: Text), 4 {
+        key: String,
+        name: String,
+        mime: String,
+        size: i64,
+        bytes: Option<Vec<u8>>,
+        owner_id: i64,
+        created_at: i64,
+    }
+    audit (id: BigInt), 1_000 {
+        id: i64,
+        at: i64,
+        shop_id: Option<i64>,
+        by_user: i64,
+        address: Option<String>,
+        what: String,
+        subject: String,
+        before: Option<String>,
+        after: Option<String>,
+    }
+}
