@@ -109,3 +109,20 @@ fn imports_are_found_wherever_they_stand() {
     let used = layers_used("use crate::{domain::{ids, people}, store::Db};\nlet x = crate::queue::Keys;");
     assert_eq!(used.into_iter().collect::<Vec<_>>(), ["domain", "queue", "store"]);
 }
+
+#[test]
+fn every_metric_is_documented() {
+    let operations = fs::read_to_string("docs/operations.md").unwrap();
+    let mut files = Vec::new();
+    sources(Path::new("src"), &mut files);
+    let mut metrics = BTreeSet::new();
+    for file in files {
+        let code = code(&file);
+        for part in code.split("\"shopbell_").skip(1) {
+            metrics.insert(format!("shopbell_{}", part.split('"').next().unwrap()));
+        }
+    }
+    assert!(metrics.len() > 15, "{metrics:?}");
+    let missing: Vec<_> = metrics.iter().filter(|name| !operations.contains(&format!("`{name}"))).collect();
+    assert!(missing.is_empty(), "not in docs/operations.md: {missing:?}");
+}
