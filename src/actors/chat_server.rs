@@ -15,13 +15,13 @@ use super::{
     direct_dispatcher::DirectDispatcher,
     fanout::Fanout,
     journal::Journal,
-    mail::{Happened, Push, Seen, SessionAddr, SessionId, Swept, Tell, Told, Types},
+    mail::{Happened, Overdue, Push, Seen, SessionAddr, SessionId, Swept, Tell, Told, Types},
     offline_box::{OfflineBox, Ops},
-    shop_dispatcher::{AgentsChanged, LookAround, Rest, ShopDispatcher},
+    shop_dispatcher::{AgentsChanged, LearnAnew, LookAround, Rest, ShopDispatcher},
 };
 use crate::{
     domain::{
-        ids::{NodeId, ShopId, Timestamp, UserId},
+        ids::{NodeId, ShopId, UserId},
         offline::Op,
         people::{Person, Shop},
         whereabouts::Whereabouts,
@@ -204,8 +204,15 @@ impl ChatServer {
         if after {
             self.working.remove(&shop);
         }
-        if let (true, Some(link)) = (before != after, &self.link) {
+        if before == after {
+            return;
+        }
+        if let Some(link) = &self.link {
             link.works(shop, !after, &self.whereabouts);
+        }
+        // Until now this node has not been told everything of the shop.
+        if let (true, Some(in_use)) = (here, self.shops.get(&shop)) {
+            in_use.dispatcher.do_send(LearnAnew);
         }
     }
 
@@ -548,33 +555,27 @@ impl Handler<IsFirst> for ChatServer {
 /// These conversations have changed lately. Whoever here has missed some of it gets it now.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct Sweep {
-    pub changed: Vec<Glimpse>,
-    /// What has not changed since is not on its way any more: if it is not delivered, it has been missed.
-    pub settled: Timestamp,
-}
+pub struct Sweep(pub Vec<Overdue>);
 
 impl Handler<Sweep> for ChatServer {
     type Result = ();
 
-    fn handle(&mut self, Sweep { changed, settled }: Sweep, _: &mut Self::Context) {
-        let mut by_shop: HashMap<ShopId, Vec<Glimpse>> = HashMap::new();
-        for glimpse in changed {
-            let Glimpse { id, last_seq, first, second, at, .. } = glimpse;
-            if at < settled {
-                for (user, delivered) in [(Some(first.0), first.1), second] {
-                    if let Some(user) = user.filter(|_| delivered < last_seq) {
-                        self.push(user, &Push::HandOver { conversation: id, from: delivered + 1, upto: last_seq });
-                    }
+    fn handle(&mut self, Sweep(all): Sweep, _: &mut Self::Context) {
+        let mut by_shop: HashMap<ShopId, Vec<Overdue>> = HashMap::new();
+        for overdue in all {
+            let Overdue { glimpse: Glimpse { id, shop, first, second, .. }, upto, .. } = overdue;
+            for (user, delivered) in [(Some(first.0), first.1), second] {
+                if let Some(user) = user.filter(|_| delivered < upto) {
+                    self.push(user, &Push::HandOver { conversation: id, from: delivered + 1, upto });
                 }
             }
-            if let Some(shop) = glimpse.shop.filter(|shop| self.shops.contains_key(shop)) {
-                by_shop.entry(shop).or_default().push(glimpse);
+            if let Some(shop) = shop.filter(|shop| self.shops.contains_key(shop)) {
+                by_shop.entry(shop).or_default().push(overdue);
             }
         }
-        for (shop, changed) in by_shop {
+        for (shop, overdue) in by_shop {
             if let Some(in_use) = self.shops.get(&shop) {
-                in_use.dispatcher.do_send(Swept { changed, settled });
+                in_use.dispatcher.do_send(Swept(overdue));
             }
         }
     }

@@ -86,14 +86,10 @@ impl Fanout {
         told: Option<&Given>,
     ) {
         let (conversation, seq) = (message.conversation, message.seq);
-        let after = match told {
-            Some(told) => told.reach(0, seq - 1),
-            // What the receiver has acked has been told, and all before the present ticket.
-            None => {
-                let acked = now.conversation.side(message.side.other()).delivered.min(seq - 1);
-                acked.max(now.conversation.opened_seq.min(seq) - 1)
-            }
-        };
+        // What the receiver has acked has been told, and all before the present ticket; beyond that, this node knows what it has told.
+        let acked = now.conversation.side(message.side.other()).delivered;
+        let told = told.map_or(0, |told| told.reach(0, seq - 1));
+        let after = acked.max(now.conversation.opened_seq - 1).max(told).min(seq - 1);
         let frame = encode_text(event::message(message, false));
         let push = |due| Push::Message { conversation, seq, after, frame: frame.clone(), due };
         let to = owned(audience::of_message(&now.conversation, message, agents));

@@ -12,7 +12,7 @@ use crate::{
         command::{Command, Outcome},
         conversation::Conversation,
         cursor::Which,
-        ids::{ConversationId, Seq, ShopId, Timestamp, UserId},
+        ids::{ConversationId, Seq, ShopId, UserId},
         offline::Entry,
         people::Person,
         refusal::Refusal,
@@ -213,11 +213,17 @@ pub struct Seen {
     pub online: bool,
 }
 
+/// A conversation that has changed lately, and what of it must have been told by now if it has not been missed.
+#[derive(Clone, Copy, Debug)]
+pub struct Overdue {
+    pub glimpse: Glimpse,
+    /// Messages up to here.
+    pub upto: Seq,
+    /// Changes up to this one.
+    pub revision: i64,
+}
+
 /// From the `ChatServer` to a dispatcher: these conversations have changed lately, whoever has told of it.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
-pub struct Swept {
-    pub changed: Vec<Glimpse>,
-    /// What has not changed since is not on its way any more.
-    pub settled: Timestamp,
-}
+pub struct Swept(pub Vec<Overdue>);

@@ -6,7 +6,7 @@
 //! memory); and it takes conversations from claimants that have been gone too long.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -17,18 +17,21 @@ use tokio::sync::oneshot;
 use super::{
     chat_server::{IsFirst, Revoke, Sweep, WhoIsThere},
     journal::write,
-    mail::{Asked, Do},
+    mail::{Asked, Do, Overdue},
     node::Node,
     offline_box::{AskFullness, Fill, Filled, Ops, Trust},
 };
 use crate::{
     domain::{
         command::{Act, Command, Target},
-        ids::{Timestamp, UserId},
+        ids::{ConversationId, Seq, Timestamp, UserId},
         offline::{Fullness, Op, Unavailable},
         refusal::Refusal,
     },
-    store::{changes, conversations, nodes, users, waiting_acks},
+    store::{
+        changes::{self, Glimpse},
+        conversations, nodes, users, waiting_acks,
+    },
 };
 
 const SWEEP: Duration = Duration::from_secs(2);
@@ -49,15 +52,25 @@ pub struct Redelivery {
     /// What this node, or one that has died, had to push may be missing: the lists are to be filled.
     lacking: bool,
     sweeping: bool,
-    /// When the last good sweep began.
+    /// When the last good sweep began, and how far the conversations were then that it found.
     swept: Timestamp,
+    found: HashMap<ConversationId, (Seq, i64)>,
     cleaned: Instant,
 }
 
 impl Redelivery {
     pub fn new(node: Arc<Node>, claim_grace: Duration) -> Redelivery {
         let (swept, cleaned) = (super::now(), Instant::now());
-        Redelivery { node, claim_grace, filling: false, lacking: true, sweeping: false, swept, cleaned }
+        Redelivery {
+            node,
+            claim_grace,
+            filling: false,
+            lacking: true,
+            sweeping: false,
+            swept,
+            found: HashMap::new(),
+            cleaned,
+        }
     }
 
     fn sweep(&mut self, ctx: &mut Context<Self>) {
@@ -66,14 +79,38 @@ impl Redelivery {
         }
         let (node, now) = (self.node.clone(), super::now());
         let since = Timestamp(self.swept.0 - OVERLAP_MS);
-        let sweeping = async move { sweep(&node, since, now).await };
+        let sweeping = async move { sweep(&node, since).await };
         ctx.spawn(sweeping.into_actor(self).map(move |swept, this, _| {
             this.sweeping = false;
             match swept {
-                Ok(()) => this.swept = now,
+                Ok(changed) => this.show(now, changed),
                 Err(refusal) => tracing::debug!(?refusal, "a sweep was broken off"),
             }
         }));
+    }
+
+    /// Shows everybody here what must have come to them by now: what is a moment old, and of conversations that never rest, what the last
+    /// sweep saw.
+    fn show(&mut self, now: Timestamp, changed: Vec<Glimpse>) {
+        let found = changed.iter().map(|glimpse| (glimpse.id, (glimpse.last_seq, glimpse.revision))).collect();
+        let mut before = std::mem::replace(&mut self.found, found);
+        if now.since(self.swept) < SETTLED_MS {
+            before.clear();
+        }
+        self.swept = now;
+        let overdue = |glimpse: Glimpse| {
+            let rests = now.since(glimpse.at) > SETTLED_MS;
+            let (upto, revision) = match before.get(&glimpse.id) {
+                _ if rests => (glimpse.last_seq, glimpse.revision),
+                Some(&seen) => seen,
+                None => return None,
+            };
+            Some(Overdue { glimpse, upto, revision })
+        };
+        let overdue: Vec<Overdue> = changed.into_iter().filter_map(overdue).collect();
+        if !overdue.is_empty() {
+            self.node.chat.do_send(Sweep(overdue));
+        }
     }
 
     fn check_lists(&mut self, ctx: &mut Context<Self>) {
@@ -183,17 +220,14 @@ impl Handler<NodeGone> for Redelivery {
     }
 }
 
-/// Shows everybody here what has changed since `since`.
-async fn sweep(node: &Node, since: Timestamp, now: Timestamp) -> Result<(), Refusal> {
+/// What has changed since `since`. Ends the sessions whose tokens are refused since then.
+async fn sweep(node: &Node, since: Timestamp) -> Result<Vec<Glimpse>, Refusal> {
     let (changed, revoked) =
         node.read(move |db| Ok((changes::conversations(db, since)?, changes::revocations(db, since)?))).await?;
-    if !changed.is_empty() {
-        node.chat.do_send(Sweep { changed, settled: Timestamp(now.0 - SETTLED_MS) });
-    }
     for (user, before) in revoked {
         node.chat.do_send(Revoke { user, before, everywhere: false });
     }
-    Ok(())
+    Ok(changed)
 }
 
 /// Takes conversations from claimants who have been on no live node for `grace`.

@@ -18,7 +18,10 @@ use super::{
     direct_dispatcher::load,
     fanout::{self, Fanout},
     journal::{Append, Journal},
-    mail::{Do, Happened, Hint, HintAnswer, HintKind, Push, Relay, Seen, SessionId, Swept, Tell, Told, Types, Written},
+    mail::{
+        Do, Happened, Hint, HintAnswer, HintKind, Overdue, Push, Relay, Seen, SessionId, Swept, Tell, Told, Types,
+        Written,
+    },
     node::blocking,
     offline_box::{OfflineBox, Ops},
 };
@@ -87,7 +90,8 @@ struct Activity {
 /// What a dispatcher has to know when it starts.
 struct Start {
     agents: Vec<Agent>,
-    open: Vec<Conversation>,
+    /// All conversations that are not resolved, where these were asked for.
+    open: Option<Vec<Conversation>>,
 }
 
 impl ShopDispatcher {
@@ -144,7 +148,7 @@ impl ShopDispatcher {
 
     fn learn_all(&mut self, ctx: &mut Context<Self>) {
         let shop = self.shop.id;
-        self.learn(ctx, move |db| Ok(Start { agents: roster(db, shop)?, open: conversations::open(db, shop)? }));
+        self.learn(ctx, move |db| Ok(Start { agents: roster(db, shop)?, open: Some(conversations::open(db, shop)?) }));
     }
 
     /// Reads who works here while everything goes on.
@@ -162,7 +166,12 @@ impl ShopDispatcher {
         self.agents = start.agents;
         let agents = self.agents.iter().map(|agent| agent.person.id).collect();
         self.chat.do_send(Roster { shop: self.shop.id, agents });
-        for conversation in start.open {
+        if let Some(open) = &start.open {
+            let open: HashSet<_> = open.iter().map(|conversation| conversation.id).collect();
+            let closed: Vec<_> = self.open.keys().filter(|id| !open.contains(id)).copied().collect();
+            closed.into_iter().for_each(|id| self.close(id));
+        }
+        for conversation in start.open.into_iter().flatten() {
             let (id, last_seq) = (conversation.id, conversation.last_seq);
             self.note(&Arc::new(conversation));
             if let Some(known) = self.open.get_mut(&id) {
@@ -207,6 +216,14 @@ impl ShopDispatcher {
             self.told_position.remove(&id);
         }
         true
+    }
+
+    /// A conversation has been resolved, nobody knows how.
+    fn close(&mut self, id: ConversationId) {
+        if let Some(known) = self.open.get(&id) {
+            let resolved = Conversation { state: State::Resolved, ..(*known.conversation).clone() };
+            self.note(&Arc::new(resolved));
+        }
     }
 
     /// Somebody has a session and takes new conversations.
@@ -564,20 +581,17 @@ impl Handler<Types> for ShopDispatcher {
 impl Handler<Swept> for ShopDispatcher {
     type Result = ();
 
-    fn handle(&mut self, Swept { changed, settled }: Swept, ctx: &mut Self::Context) {
+    fn handle(&mut self, Swept(all): Swept, ctx: &mut Self::Context) {
         let (mut missed, mut outdated) = (Vec::new(), Vec::new());
-        for Glimpse { id, last_seq, revision, at, .. } in changed {
-            if at >= settled {
-                continue;
-            }
+        for Overdue { glimpse: Glimpse { id, .. }, upto, revision } in all {
             let resolved = self.resolved.get(&id).is_some_and(|it| it.0 >= revision);
             match self.open.get_mut(&id) {
                 Some(known) if known.conversation.revision >= revision => {
-                    let from = known.told.reach(0, last_seq) + 1;
-                    if from <= last_seq {
-                        known.told.insert(from, last_seq);
+                    let from = known.told.reach(0, upto) + 1;
+                    if from <= upto {
+                        known.told.insert(from, upto);
                         let to = fanout::owned(audience::of_side(&known.conversation, Which::Second, &self.agents));
-                        let push = Push::HandOver { conversation: id, from, upto: last_seq };
+                        let push = Push::HandOver { conversation: id, from, upto };
                         missed.push(told(to, push));
                     }
                 }
@@ -635,6 +649,19 @@ impl Handler<LookAround> for ShopDispatcher {
     }
 }
 
+/// An agent has come to a node where none was: what has happened meanwhile was not told here.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct LearnAnew;
+
+impl Handler<LearnAnew> for ShopDispatcher {
+    type Result = ();
+
+    fn handle(&mut self, _: LearnAnew, ctx: &mut Self::Context) {
+        self.learn_all(ctx);
+    }
+}
+
 /// Nobody here has to do with the shop any more.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -683,6 +710,6 @@ impl Handler<AgentsChanged> for ShopDispatcher {
 
     fn handle(&mut self, _: AgentsChanged, ctx: &mut Self::Context) {
         let shop = self.shop.id;
-        self.learn(ctx, move |db| Ok(Start { agents: roster(db, shop)?, open: Vec::new() }));
+        self.learn(ctx, move |db| Ok(Start { agents: roster(db, shop)?, open: None }));
     }
 }

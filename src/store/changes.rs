@@ -16,7 +16,7 @@ pub struct Glimpse {
     pub shop: Option<ShopId>,
     pub revision: i64,
     pub last_seq: Seq,
-    /// When it last changed.
+    /// When it last had a message, or changed its state or claim.
     pub at: Timestamp,
     /// The buyer, or the first of the two users, with the cursor of that side.
     pub first: (UserId, Seq),
