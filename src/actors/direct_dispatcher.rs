@@ -46,7 +46,7 @@ impl Handler<Do> for DirectDispatcher {
     type Result = ();
 
     fn handle(&mut self, Do { command, asked }: Do, ctx: &mut Self::Context) {
-        self.journal.do_send(Append { command, to: ctx.address().recipient(), asked });
+        self.journal.do_send(Append { command, shop: None, to: ctx.address().recipient(), asked });
     }
 }
 

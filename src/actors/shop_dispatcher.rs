@@ -541,7 +541,7 @@ impl Handler<Do> for ShopDispatcher {
     type Result = ();
 
     fn handle(&mut self, Do { command, asked }: Do, ctx: &mut Self::Context) {
-        self.journal.do_send(Append { command, to: ctx.address().recipient(), asked });
+        self.journal.do_send(Append { command, shop: Some(self.shop.id), to: ctx.address().recipient(), asked });
     }
 }
 

@@ -34,6 +34,7 @@ pub struct Config {
     pub max_connections: usize,
     pub database_url: String,
     pub readers: u32,
+    pub lanes: usize,
     pub redis: Option<Redis>,
     pub allow_weak_durability: bool,
     pub redis_prefix: String,
@@ -281,6 +282,7 @@ impl Config {
                 |s| Location::parse(s).is_ok().then(|| s.to_owned()),
             )?,
             readers: given.number("database.readers", "1 to 1000", 1, 1_000)?,
+            lanes: given.number("journal.lanes", "1 to 64", 1, 64)?,
             redis: given.redis()?,
             allow_weak_durability: given.flag("database.allow_weak_durability")?,
             redis_prefix: given.read("redis.prefix", "text without spaces or braces", |s| {

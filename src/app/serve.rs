@@ -98,7 +98,8 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Error> {
     let metrics = telemetry::metrics()?;
 
     let hub = Arbiter::new();
-    let (node, link) = start_actors(&config, &location, db, &hub.handle()).await?;
+    drop(db);
+    let (node, link) = start_actors(&config, &location, &hub.handle()).await?;
     let origins = Origins::new(&config.allowed_origins);
     origins.refresh(&node).await;
 
@@ -164,7 +165,6 @@ fn announce(address: std::net::SocketAddr, logins: &[demo::Login]) {
 async fn start_actors(
     config: &Config,
     location: &Location,
-    db: crate::store::Db,
     hub: &ArbiterHandle,
 ) -> Result<(Arc<Node>, Option<Arc<Link>>), Error> {
     let readers = location.readers(config.readers)?;
@@ -172,7 +172,10 @@ async fn start_actors(
     if !location.is_postgres() {
         journal::checkpoint_beside(location.writer()?, CHECKPOINT)?;
     }
-    let journal = Journal::start_in_arbiter(hub, move |_| Journal::new(Writer::new(db, rules)));
+    let lanes = if location.is_postgres() { config.lanes } else { 1 };
+    let commands = (0..lanes).map(|_| Writer::open(location, rules)).collect::<Result<Vec<_>, _>>()?;
+    let jobs = location.is_postgres().then(|| Writer::open(location, rules)).transpose()?;
+    let journal = Journal::start_in_arbiter(hub, move |_| Journal::new(commands, jobs));
     let bounds = Bounds { max_messages: config.offline_max_messages, ttl: config.offline_ttl };
     let lists: Box<dyn Lists> = match &config.redis {
         Some(redis) => Box::new(RedisLists::new(redis.clone(), Keys::new(&config.redis_prefix), bounds)),

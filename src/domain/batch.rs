@@ -39,13 +39,20 @@ impl<T> Batcher<T> {
         Some(self.waiting.drain(..n).collect())
     }
 
+    /// Puts entries before all that wait, whatever the capacity.
+    pub fn put_back(&mut self, entries: Vec<T>) {
+        entries.into_iter().rev().for_each(|entry| self.waiting.push_front(entry));
+    }
+
+    /// Takes out the first entries, as long as they are so.
+    pub fn take_while(&mut self, is_so: impl Fn(&T) -> bool) -> Vec<T> {
+        let n = self.waiting.iter().take_while(|entry| is_so(entry)).count();
+        self.waiting.drain(..n).collect()
+    }
+
     /// The batch in flight has been written, or refused.
     pub fn written(&mut self) {
         self.in_flight = false;
-    }
-
-    pub fn is_idle(&self) -> bool {
-        !self.in_flight && self.waiting.is_empty()
     }
 
     pub fn waiting(&self) -> usize {
@@ -69,8 +76,18 @@ mod tests {
         assert_eq!(b.next_batch(), Some(vec![2, 3, 4]), "in order, at most three");
         b.written();
         assert_eq!(b.next_batch(), Some(vec![5]));
-        assert!(!b.is_idle());
-        b.written();
-        assert!(b.is_idle());
+        assert_eq!(b.waiting(), 0);
+    }
+
+    #[test]
+    fn what_is_put_back_comes_first_and_in_its_order() {
+        let mut b = Batcher::new(2, 3);
+        b.push(5).unwrap();
+        b.push(6).unwrap();
+        b.put_back(vec![3, 4]);
+        assert_eq!(b.next_batch(), Some(vec![3, 4, 5]));
+        b.put_back(vec![4, 1]);
+        assert_eq!(b.take_while(|n| *n > 3), [4]);
+        assert_eq!(b.waiting(), 2);
     }
 }

@@ -1,14 +1,19 @@
 //! `agents`: who works in which shop, as what.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
-use diesel::prelude::*;
+use diesel::{
+    prelude::*,
+    sql_types::{BigInt, Text},
+};
 
 use super::{
     Db,
     backend::Both,
     schema::{agents, shops as shop_rows, users as user_rows},
-    shops, users,
+    shops,
+    unnest::unnest,
+    users,
 };
 use crate::domain::{
     ids::{ShopId, Timestamp, UserId},
@@ -91,10 +96,33 @@ pub fn shops_of(db: &mut Db, user: UserId) -> QueryResult<Vec<ShopId>> {
     Ok(ids.into_iter().map(ShopId).collect())
 }
 
-pub fn on_duty(db: &mut Db, shop: ShopId) -> QueryResult<Vec<UserId>> {
-    let online = agents::shop_id.eq(shop.0).and(agents::status.eq(Status::Online.as_str()));
-    let ids: Vec<i64> = agents::table.filter(online).select(agents::user_id).load(db)?;
-    Ok(ids.into_iter().map(UserId).collect())
+/// The roles that these users have in these shops, where they have one.
+pub fn roles(db: &mut Db, asked: &BTreeSet<(ShopId, UserId)>) -> QueryResult<Vec<((ShopId, UserId), Role)>> {
+    let mut found = Vec::new();
+    let Db::Postgres(db) = db else {
+        for &(shop, user) in asked {
+            found.extend(role(db, shop, user)?.map(|role| ((shop, user), role)));
+        }
+        return Ok(found);
+    };
+    let rows: Vec<(i64, i64, String)> = unnest::<(BigInt, BigInt, Text)>("SELECT a.shop_id, a.user_id, a.role FROM")
+        .column(asked.iter().map(|(shop, _)| shop.0))
+        .column(asked.iter().map(|(_, user)| user.0))
+        .then("AS k (s, u) JOIN agents a ON a.shop_id = k.s AND a.user_id = k.u")
+        .load(db)?;
+    let role = |role: &str| Role::parse(role).unwrap_or(Role::Agent);
+    found.extend(rows.iter().map(|(shop, user, name)| ((ShopId(*shop), UserId(*user)), role(name))));
+    Ok(found)
+}
+
+/// Who is on duty in these shops.
+pub fn on_duty(db: &mut Db, shops: &BTreeSet<ShopId>) -> QueryResult<Vec<(ShopId, UserId)>> {
+    let of = agents::shop_id.eq_any(shops.iter().map(|shop| shop.0).collect::<Vec<_>>());
+    let rows: Vec<(i64, i64)> = agents::table
+        .filter(of.and(agents::status.eq(Status::Online.as_str())))
+        .select((agents::shop_id, agents::user_id))
+        .load(db)?;
+    Ok(rows.into_iter().map(|(shop, user)| (ShopId(shop), UserId(user))).collect())
 }
 
 /// False where the user is an agent of the shop already.

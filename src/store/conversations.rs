@@ -1,8 +1,8 @@
 //! `conversations`: state, claim and cursors.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
-use diesel::{dsl::exists, prelude::*, sql_types::BigInt};
+use diesel::{PgConnection, dsl::exists, prelude::*, sql_types::BigInt};
 
 use super::{
     Db,
@@ -10,6 +10,7 @@ use super::{
     messages,
     people::People,
     schema::{agents, conversations as t, users},
+    unnest::unnest,
     waiting_acks,
 };
 use crate::domain::{
@@ -137,13 +138,59 @@ impl Row {
     }
 }
 
-/// The conversation as it is, and as it stays until the transaction ends: for the one that writes.
-pub fn take(db: &mut Db, people: &mut People, id: ConversationId) -> QueryResult<Option<Conversation>> {
-    let row = match db {
-        Db::Postgres(db) => t::table.find(id.0).select(Row::as_select()).for_update().first(db).optional()?,
-        Db::Sqlite(db) => t::table.find(id.0).select(Row::as_select()).first(db).optional()?,
+/// What has become of an attempt to take conversations.
+#[derive(Debug, Default)]
+pub struct Taken {
+    /// As they are, and as they stay until the transaction ends.
+    pub here: Vec<Conversation>,
+    /// Those that another transaction has taken.
+    pub elsewhere: Vec<ConversationId>,
+}
+
+/// Takes those of `ids` that there are, for a transaction that writes. It does not wait for any that another has taken, but for those
+/// that are `awaited`, and for these no longer than `lock_timeout`.
+pub fn take(
+    db: &mut Db,
+    people: &mut People,
+    ids: &BTreeSet<ConversationId>,
+    awaited: &[ConversationId],
+) -> QueryResult<Taken> {
+    let mut taken = Taken::default();
+    let Db::Postgres(postgres) = db else {
+        for id in ids {
+            taken.here.extend(load(db, people, *id)?);
+        }
+        return Ok(taken);
     };
-    row.map(|row: Row| row.conversation(db, people)).transpose()
+    if !awaited.is_empty() {
+        wait_for(postgres, awaited);
+    }
+    let of = t::table.filter(t::id.eq_any(ids.iter().map(|id| id.0).collect::<Vec<_>>())).order(t::id);
+    let rows: Vec<Row> = of.select(Row::as_select()).for_no_key_update().skip_locked().load(postgres)?;
+    if rows.len() < ids.len() {
+        let missing = ids.iter().map(|id| id.0).filter(|id| rows.binary_search_by_key(id, |row| row.id).is_err());
+        let missing = t::table.filter(t::id.eq_any(missing.collect::<Vec<_>>())).select(t::id);
+        taken.elsewhere = missing.load(postgres)?.into_iter().map(ConversationId).collect();
+    }
+    let shops = rows.iter().filter_map(|row| row.shop_id).map(ShopId);
+    people.learn_shops(db, shops.collect())?;
+    let users = rows.iter().flat_map(|row| [Some(row.first_user), row.second_user, row.claimed_by]);
+    people.learn(db, users.flatten().map(UserId).collect())?;
+    for row in rows {
+        taken.here.push(row.conversation(db, people)?);
+    }
+    Ok(taken)
+}
+
+/// Waits until nobody has these any more, or too long; in a savepoint, which is all that is lost then.
+fn wait_for(db: &mut PgConnection, ids: &[ConversationId]) {
+    let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    let waited = db.transaction(|db| {
+        t::table.filter(t::id.eq_any(ids)).order(t::id).select(t::id).for_no_key_update().load::<i64>(db)
+    });
+    if let Err(error) = waited {
+        tracing::debug!(%error, "another transaction keeps conversations");
+    }
 }
 
 pub fn load(db: &mut Db, people: &mut People, id: ConversationId) -> QueryResult<Option<Conversation>> {
@@ -178,8 +225,52 @@ impl Pair {
     }
 }
 
-/// The conversation that joins these two, if there is one.
-pub fn find_between(db: &mut Db, pair: Pair) -> QueryResult<Option<ConversationId>> {
+/// The conversations that join these, where there are any.
+pub fn between(db: &mut Db, pairs: &BTreeSet<Pair>) -> QueryResult<Vec<(Pair, ConversationId)>> {
+    let mut found = Vec::new();
+    let Db::Postgres(db) = db else {
+        for pair in pairs {
+            found.extend(find_between(db, *pair)?.map(|id| (*pair, id)));
+        }
+        return Ok(found);
+    };
+    let (mut support, mut direct) = (Vec::new(), Vec::new());
+    for pair in pairs {
+        match *pair {
+            Pair::Support { shop, buyer } => support.push((buyer.0, shop.0)),
+            Pair::Direct { first, second } => direct.push((first.0, second.0)),
+        }
+    }
+    type Rows = Vec<(i64, i64, i64)>;
+    if !support.is_empty() {
+        let rows: Rows = unnest::<(BigInt, BigInt, BigInt)>("SELECT c.id, c.first_user, c.shop_id FROM")
+            .column(support.iter().map(|pair| pair.0))
+            .column(support.iter().map(|pair| pair.1))
+            .then(
+                "AS k (f, s) JOIN conversations c \
+                 ON c.first_user = k.f AND c.shop_id = k.s AND c.shop_id IS NOT NULL",
+            )
+            .load(db)?;
+        let pair = |(id, first, shop)| (Pair::Support { shop: ShopId(shop), buyer: UserId(first) }, ConversationId(id));
+        found.extend(rows.into_iter().map(pair));
+    }
+    if !direct.is_empty() {
+        let rows: Rows = unnest::<(BigInt, BigInt, BigInt)>("SELECT c.id, c.first_user, c.second_user FROM")
+            .column(direct.iter().map(|pair| pair.0))
+            .column(direct.iter().map(|pair| pair.1))
+            .then(
+                "AS k (f, s) JOIN conversations c \
+                 ON c.first_user = k.f AND c.second_user = k.s AND c.second_user IS NOT NULL",
+            )
+            .load(db)?;
+        let pair =
+            |(id, first, second)| (Pair::Direct { first: UserId(first), second: UserId(second) }, ConversationId(id));
+        found.extend(rows.into_iter().map(pair));
+    }
+    Ok(found)
+}
+
+fn find_between(db: &mut Db, pair: Pair) -> QueryResult<Option<ConversationId>> {
     let first = |id: UserId| t::first_user.eq(id.0);
     let id = match pair {
         Pair::Support { shop, buyer } => {
@@ -192,9 +283,9 @@ pub fn find_between(db: &mut Db, pair: Pair) -> QueryResult<Option<ConversationI
     Ok(id.map(ConversationId))
 }
 
-/// Numbers for `count` new conversations. On PostgreSQL they are taken, whether they come to be used or not; on SQLite the same ones
-/// come again until they are.
-pub fn numbers(db: &mut Db, count: usize) -> QueryResult<Vec<ConversationId>> {
+/// Numbers for `count` new conversations, those up to `given` being given already. On PostgreSQL they are taken, whether they come to
+/// be used or not.
+pub fn numbers(db: &mut Db, given: Option<ConversationId>, count: usize) -> QueryResult<Vec<ConversationId>> {
     let ids: Vec<i64> = match db {
         Db::Postgres(db) => {
             let numbers = diesel::sql_query("SELECT nextval('conversations_id') AS id FROM generate_series(1, $1)");
@@ -202,7 +293,8 @@ pub fn numbers(db: &mut Db, count: usize) -> QueryResult<Vec<ConversationId>> {
             rows.into_iter().map(|row| row.id).collect()
         }
         Db::Sqlite(db) => {
-            let last = t::table.select(diesel::dsl::max(t::id)).first::<Option<i64>>(db)?.unwrap_or(0);
+            let last = t::table.select(diesel::dsl::max(t::id)).first::<Option<i64>>(db)?;
+            let last = last.max(given.map(|id| id.0)).unwrap_or(0);
             (last + 1..).take(count).collect()
         }
     };
@@ -216,13 +308,62 @@ struct Number {
 }
 
 pub fn insert(db: &mut Db, conversations: &[Arc<Conversation>]) -> QueryResult<()> {
-    let one = |c: &Arc<Conversation>| diesel::insert_into(t::table).values(Row::of(c)).execute(db).map(drop);
-    conversations.iter().try_for_each(one)
+    let rows: Vec<Row> = conversations.iter().map(|c| Row::of(c)).collect();
+    match db {
+        _ if rows.is_empty() => Ok(()),
+        Db::Postgres(db) => diesel::insert_into(t::table).values(rows).execute(db).map(drop),
+        Db::Sqlite(db) => {
+            rows.into_iter().try_for_each(|row| diesel::insert_into(t::table).values(row).execute(db).map(drop))
+        }
+    }
 }
 
+/// Writes what can change of conversations; who is in them cannot.
 pub fn update(db: &mut Db, conversations: &[Arc<Conversation>]) -> QueryResult<()> {
-    let one = |c: &Arc<Conversation>| diesel::update(t::table.find(c.id.0)).set(Row::of(c)).execute(db).map(drop);
-    conversations.iter().try_for_each(one)
+    let rows: Vec<Row> = conversations.iter().map(|c| Row::of(c)).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let Db::Postgres(db) = db else {
+        let one = |row: Row| diesel::update(t::table.find(row.id)).set(row).execute(db).map(drop);
+        return rows.into_iter().try_for_each(one);
+    };
+    let all = || rows.iter();
+    unnest::<()>(
+        "UPDATE conversations c SET state = k.state, claimed_by = k.claimed_by, claim_version = k.claim_version, \
+         last_seq = k.last_seq, first_delivered = k.first_delivered, first_read = k.first_read, \
+         first_unread = k.first_unread, first_said = k.first_said, second_delivered = k.second_delivered, \
+         second_read = k.second_read, second_unread = k.second_unread, second_said = k.second_said, \
+         waiting_since = k.waiting_since, opened_at = k.opened_at, opened_seq = k.opened_seq, returned = k.returned, \
+         ticket = k.ticket, updated_at = k.updated_at, revision = k.revision FROM",
+    )
+    .column(all().map(|row| row.id))
+    .column(all().map(|row| &*row.state))
+    .column(all().map(|row| row.claimed_by))
+    .column(all().map(|row| row.claim_version))
+    .column(all().map(|row| row.last_seq))
+    .column(all().map(|row| row.first_delivered))
+    .column(all().map(|row| row.first_read))
+    .column(all().map(|row| row.first_unread))
+    .column(all().map(|row| row.first_said))
+    .column(all().map(|row| row.second_delivered))
+    .column(all().map(|row| row.second_read))
+    .column(all().map(|row| row.second_unread))
+    .column(all().map(|row| row.second_said))
+    .column(all().map(|row| row.waiting_since))
+    .column(all().map(|row| row.opened_at))
+    .column(all().map(|row| row.opened_seq))
+    .column(all().map(|row| row.returned))
+    .column(all().map(|row| row.ticket))
+    .column(all().map(|row| row.updated_at))
+    .column(all().map(|row| row.revision))
+    .then(
+        "AS k (id, state, claimed_by, claim_version, last_seq, first_delivered, first_read, first_unread, first_said, \
+         second_delivered, second_read, second_unread, second_said, waiting_since, opened_at, opened_seq, returned, \
+         ticket, updated_at, revision) WHERE c.id = k.id",
+    )
+    .execute(db)
+    .map(drop)
 }
 
 /// Messages that a user has not acked in a conversation for which it reads.

@@ -1,10 +1,13 @@
 //! `messages`: what was said. The key is `(conversation_id, seq)`; `(sender_id, client_id)` makes a send happen once.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
-use diesel::prelude::*;
+use diesel::{
+    prelude::*,
+    sql_types::{BigInt, Binary, Nullable, SmallInt, Text},
+};
 
-use super::{Db, people::People, receipts, schema::messages as t};
+use super::{Db, people::People, receipts, schema::messages as t, unnest::unnest};
 use crate::domain::{
     command::Message,
     content::RECALLED,
@@ -59,12 +62,28 @@ pub struct New {
     pub digest: [u8; 16],
 }
 
-/// Stores messages, in the order of the key at best.
+/// Stores messages; in the order of the key at best.
 pub fn insert(db: &mut Db, new: &[New]) -> QueryResult<()> {
-    new.iter().try_for_each(|New { message, digest }| insert_one(db, message, digest))
+    if new.is_empty() {
+        return Ok(());
+    }
+    let Db::Postgres(db) = db else { return new.iter().try_for_each(|new| insert_one(db, new)) };
+    let messages = || new.iter().map(|new| &*new.message);
+    unnest::<()>("INSERT INTO messages (conversation_id, seq, sender_id, speaker, side, client_id, digest, content, at) SELECT * FROM")
+        .column(messages().map(|m| m.conversation.0))
+        .column(messages().map(|m| m.seq))
+        .column(messages().map(|m| m.from.id.0))
+        .column(messages().map(|m| m.speaker.as_str()))
+        .column(messages().map(|m| m.side.index()))
+        .column(messages().map(|m| &*m.client_id))
+        .column(new.iter().map(|new| &new.digest[..]))
+        .column(messages().map(|m| &*m.content))
+        .column(messages().map(|m| m.at.0))
+        .execute(db)
+        .map(drop)
 }
 
-fn insert_one(db: &mut Db, message: &Message, digest: &[u8; 16]) -> QueryResult<()> {
+fn insert_one(db: &mut Db, New { message, digest }: &New) -> QueryResult<()> {
     let values = (
         t::conversation_id.eq(message.conversation.0),
         t::seq.eq(message.seq),
@@ -88,19 +107,72 @@ pub struct Stored {
     pub digest: [u8; 16],
 }
 
-pub fn by_key(db: &mut Db, sender: UserId, client_id: &str) -> QueryResult<Option<Stored>> {
-    let row: Option<(i64, i64, i64, Vec<u8>)> = t::table
-        .filter(t::sender_id.eq(sender.0).and(t::client_id.eq(client_id)))
-        .select((t::conversation_id, t::seq, t::at, t::digest))
-        .first(db)
-        .optional()?;
-    Ok(row.map(|(conversation, seq, at, digest)| Stored {
-        conversation: ConversationId(conversation),
-        seq,
-        at: Timestamp(at),
-        digest: digest.try_into().unwrap_or_default(),
-    }))
+/// What was stored under these keys: sender and `id`.
+pub fn by_keys(db: &mut Db, keys: &BTreeSet<Key>) -> QueryResult<Vec<(Key, Stored)>> {
+    type Row = (i64, String, i64, i64, i64, Vec<u8>);
+    let rows: Vec<Row> = match db {
+        Db::Postgres(db) => unnest::<(BigInt, Text, BigInt, BigInt, BigInt, Binary)>(
+            "SELECT m.sender_id, m.client_id, m.conversation_id, m.seq, m.at, m.digest FROM",
+        )
+        .column(keys.iter().map(|key| key.0.0))
+        .column(keys.iter().map(|key| &*key.1))
+        .then("AS k (s, c) JOIN messages m ON m.sender_id = k.s AND m.client_id = k.c")
+        .load(db)?,
+        Db::Sqlite(db) => {
+            let mut rows = Vec::new();
+            for (sender, client_id) in keys {
+                let row = t::table
+                    .filter(t::sender_id.eq(sender.0).and(t::client_id.eq(&**client_id)))
+                    .select((t::sender_id, t::client_id, t::conversation_id, t::seq, t::at, t::digest))
+                    .first(db)
+                    .optional()?;
+                rows.extend(row);
+            }
+            rows
+        }
+    };
+    let stored = |(sender, client_id, conversation, seq, at, digest): Row| {
+        let digest = digest.try_into().unwrap_or_default();
+        let key = (UserId(sender), client_id.into());
+        (key, Stored { conversation: ConversationId(conversation), seq, at: Timestamp(at), digest })
+    };
+    Ok(rows.into_iter().map(stored).collect())
 }
+
+/// Whose message, and what the sender calls it.
+pub type Key = (UserId, Arc<str>);
+
+/// Messages of several conversations, each named by its place.
+pub fn at(
+    db: &mut Db,
+    people: &mut People,
+    places: &[(&Conversation, Seq)],
+) -> QueryResult<Vec<((ConversationId, Seq), Message)>> {
+    let mut found = Vec::new();
+    let Db::Postgres(postgres) = db else {
+        for (conversation, seq) in places {
+            found.extend(find(db, people, conversation, *seq)?.map(|message| ((conversation.id, *seq), message)));
+        }
+        return Ok(found);
+    };
+    let rows: Vec<(i64, Row)> = unnest::<(BigInt, RowType)>(
+        "SELECT k.n, m.seq, m.sender_id, m.speaker, m.side, m.client_id, m.content, m.at, m.edited_at FROM",
+    )
+    .column((0..).take(places.len()).map(|n: i64| n))
+    .column(places.iter().map(|(conversation, _)| conversation.id.0))
+    .column(places.iter().map(|(_, seq)| *seq))
+    .then("AS k (n, c, s) JOIN messages m ON m.conversation_id = k.c AND m.seq = k.s")
+    .load(postgres)?;
+    people.learn(db, rows.iter().map(|(_, row)| UserId(row.sender_id)).collect())?;
+    for (n, row) in rows {
+        let Some((conversation, seq)) = usize::try_from(n).ok().and_then(|n| places.get(n)) else { continue };
+        found.push(((conversation.id, *seq), row.message(db, people, conversation)?));
+    }
+    Ok(found)
+}
+
+/// The columns of [`Row`].
+type RowType = (BigInt, BigInt, Text, SmallInt, Text, Text, BigInt, Nullable<BigInt>);
 
 pub fn find(db: &mut Db, people: &mut People, conversation: &Conversation, seq: Seq) -> QueryResult<Option<Message>> {
     let row = t::table.find((conversation.id.0, seq)).select(Row::as_select()).first(db).optional()?;
@@ -113,6 +185,23 @@ pub fn count_above(db: &mut Db, conversation: ConversationId, seq: Seq, side: Wh
         .filter(t::conversation_id.eq(conversation.0).and(t::seq.gt(seq)).and(t::side.eq(side.index())))
         .count()
         .get_result(db)
+}
+
+/// How many messages each of these conversations has of a side above a `seq`.
+pub fn counts_above(db: &mut Db, asked: &BTreeSet<(ConversationId, Seq, i16)>) -> QueryResult<Vec<i64>> {
+    let Db::Postgres(db) = db else {
+        let count = |&(id, seq, side): &(ConversationId, Seq, i16)| count_above(db, id, seq, Which::from_index(side));
+        return asked.iter().map(count).collect();
+    };
+    unnest::<BigInt>(
+        "SELECT (SELECT count(*) FROM messages m WHERE m.conversation_id = k.c AND m.seq > k.s AND m.side = k.d) FROM",
+    )
+    .column((0..).take(asked.len()).map(|n: i64| n))
+    .column(asked.iter().map(|(id, _, _)| id.0))
+    .column(asked.iter().map(|(_, seq, _)| *seq))
+    .column(asked.iter().map(|(_, _, side)| *side))
+    .then("AS k (n, c, s, d) ORDER BY k.n")
+    .load(db)
 }
 
 /// Messages from `from` to `upto`, in order, at most `limit`.

@@ -25,6 +25,7 @@ pub mod schema;
 pub mod shops;
 pub mod tickets;
 pub mod timeline;
+mod unnest;
 pub mod users;
 pub mod waiting_acks;
 

@@ -1,6 +1,9 @@
 //! People and shops by number, remembered by the writer, which sees every change of them.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use diesel::QueryResult;
 use diesel::result::Error::NotFound;
@@ -47,6 +50,33 @@ impl People {
         }
         self.shops.insert(id, shop.clone());
         Ok(shop)
+    }
+
+    /// Asks for all of these at once, where they are not remembered.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn learn(&mut self, db: &mut Db, mut ids: BTreeSet<UserId>) -> QueryResult<()> {
+        ids.retain(|id| !self.people.contains_key(id));
+        if ids.is_empty() {
+            return Ok(());
+        }
+        if self.people.len() + ids.len() > REMEMBERED {
+            self.people.clear();
+        }
+        self.people.extend(users::of_ids(db, &ids)?.iter().map(|user| (UserId(user.id), user.person())));
+        Ok(())
+    }
+
+    /// # Errors
+    /// What the database says.
+    pub fn learn_shops(&mut self, db: &mut Db, mut ids: BTreeSet<ShopId>) -> QueryResult<()> {
+        ids.retain(|id| !self.shops.contains_key(id));
+        if ids.is_empty() {
+            return Ok(());
+        }
+        self.shops.extend(shops::of_ids(db, &ids)?.iter().map(|row| (ShopId(row.id), row.shop())));
+        Ok(())
     }
 
     /// Forgets what may have changed.

@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::{Db, backend::Both, schema::receipts as t};
+use super::{Db, backend::Both, schema::receipts as t, unnest::unnest};
 use crate::domain::{
     conversation::Moved,
     cursor::Which,
@@ -22,18 +22,33 @@ pub struct New {
 }
 
 pub fn insert(db: &mut Db, new: &[New]) -> QueryResult<()> {
-    for New { conversation, side, moved, at } in new {
-        for (kind, seq) in [(DELIVERED, moved.delivered), (READ, moved.read)] {
-            let Some(seq) = seq else { continue };
-            let values = (
-                t::conversation_id.eq(conversation.0),
-                t::side.eq(side.index()),
-                t::kind.eq(kind),
-                t::seq.eq(seq),
-                t::at.eq(at.0),
-            );
-            Both(diesel::insert_into(t::table).values(values).on_conflict_do_nothing()).execute(db)?;
-        }
+    let of_one =
+        |new: &New| [(DELIVERED, new.moved.delivered), (READ, new.moved.read)].map(|(kind, seq)| (*new, kind, seq));
+    let rows: Vec<(New, i16, Seq)> =
+        new.iter().flat_map(of_one).filter_map(|(new, kind, seq)| Some((new, kind, seq?))).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    if let Db::Postgres(db) = db {
+        return unnest::<()>("INSERT INTO receipts (conversation_id, side, kind, seq, at) SELECT * FROM")
+            .column(rows.iter().map(|(new, _, _)| new.conversation.0))
+            .column(rows.iter().map(|(new, _, _)| new.side.index()))
+            .column(rows.iter().map(|(_, kind, _)| *kind))
+            .column(rows.iter().map(|(_, _, seq)| *seq))
+            .column(rows.iter().map(|(new, _, _)| new.at.0))
+            .then("ON CONFLICT DO NOTHING")
+            .execute(db)
+            .map(drop);
+    }
+    for (New { conversation, side, at, .. }, kind, seq) in rows {
+        let values = (
+            t::conversation_id.eq(conversation.0),
+            t::side.eq(side.index()),
+            t::kind.eq(kind),
+            t::seq.eq(seq),
+            t::at.eq(at.0),
+        );
+        Both(diesel::insert_into(t::table).values(values).on_conflict_do_nothing()).execute(db)?;
     }
     Ok(())
 }

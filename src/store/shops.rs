@@ -1,6 +1,6 @@
 //! `shops`: the tenants.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use diesel::prelude::*;
 
@@ -37,6 +37,28 @@ pub fn by_id(db: &mut Db, id: ShopId) -> QueryResult<Option<Row>> {
 
 pub fn by_name(db: &mut Db, shop: &str) -> QueryResult<Option<Row>> {
     shops::table.filter(shops::shop.eq(shop)).select(Row::as_select()).first(db).optional()
+}
+
+/// Those of these numbers.
+pub fn of_ids(db: &mut Db, ids: &BTreeSet<ShopId>) -> QueryResult<Vec<Row>> {
+    let ids = ids.iter().map(|id| id.0);
+    match db {
+        Db::Postgres(db) => {
+            shops::table.filter(shops::id.eq_any(ids.collect::<Vec<_>>())).select(Row::as_select()).load(db)
+        }
+        Db::Sqlite(_) => ids.filter_map(|id| by_id(db, ShopId(id)).transpose()).collect(),
+    }
+}
+
+/// Those of these names.
+pub fn of_names(db: &mut Db, names: &BTreeSet<Arc<str>>) -> QueryResult<Vec<Row>> {
+    let names = names.iter().map(|name| &**name);
+    match db {
+        Db::Postgres(db) => {
+            shops::table.filter(shops::shop.eq_any(names.collect::<Vec<_>>())).select(Row::as_select()).load(db)
+        }
+        Db::Sqlite(_) => names.filter_map(|name| by_name(db, name).transpose()).collect(),
+    }
 }
 
 /// Shops after `after` in the order of their making.

@@ -8,6 +8,7 @@ use super::{
     Db,
     backend::MultiBackend,
     schema::{conversations, tickets as t},
+    unnest::unnest,
 };
 use crate::domain::{
     conversation::Conversation,
@@ -68,10 +69,45 @@ impl Change {
 
 /// Opens and changes tickets, named by conversation and number.
 pub fn write(db: &mut Db, changes: &BTreeMap<(ConversationId, i64), Change>) -> QueryResult<()> {
-    for ((conversation, number), change) in changes {
-        write_one(db, (conversation.0, *number), change)?;
+    if changes.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let Db::Postgres(db) = db else {
+        return changes.iter().try_for_each(|((id, number), change)| write_one(db, (id.0, *number), change));
+    };
+    let all = || changes.values();
+    unnest::<()>(
+        "INSERT INTO tickets AS t (conversation_id, number, first_seq, opened_at, left_message, claimed_at, claimed_by, \
+         answered_at, answered_by, resolved_at, resolved_by, last_seq, score, comment) SELECT * FROM",
+    )
+    .column(changes.keys().map(|(id, _)| id.0))
+    .column(changes.keys().map(|(_, number)| *number))
+    .column(all().map(|change| change.first_seq))
+    .column(all().map(|change| change.opened_at.0))
+    .column(all().map(|change| change.left_message))
+    .column(all().map(|change| change.claimed.map(|(at, _)| at.0)))
+    .column(all().map(|change| change.claimed.map(|(_, by)| by.0)))
+    .column(all().map(|change| change.answered.map(|(at, _)| at.0)))
+    .column(all().map(|change| change.answered.map(|(_, by)| by.0)))
+    .column(all().map(|change| change.resolved.map(|(at, _, _)| at.0)))
+    .column(all().map(|change| change.resolved.map(|(_, by, _)| by.0)))
+    .column(all().map(|change| change.resolved.map(|(_, _, last)| last)))
+    .column(all().map(|change| change.rated.as_ref().map(|(score, _)| *score)))
+    .column(all().map(|change| change.rated.as_ref().and_then(|(_, comment)| comment.as_deref())))
+    .then(
+        "ON CONFLICT (conversation_id, number) DO UPDATE SET \
+         claimed_at = COALESCE(t.claimed_at, excluded.claimed_at), \
+         claimed_by = CASE WHEN t.claimed_at IS NULL THEN excluded.claimed_by ELSE t.claimed_by END, \
+         answered_at = COALESCE(t.answered_at, excluded.answered_at), \
+         answered_by = CASE WHEN t.answered_at IS NULL THEN excluded.answered_by ELSE t.answered_by END, \
+         resolved_at = COALESCE(excluded.resolved_at, t.resolved_at), \
+         resolved_by = COALESCE(excluded.resolved_by, t.resolved_by), \
+         last_seq = COALESCE(excluded.last_seq, t.last_seq), \
+         comment = CASE WHEN excluded.score IS NULL THEN t.comment ELSE excluded.comment END, \
+         score = COALESCE(excluded.score, t.score)",
+    )
+    .execute(db)
+    .map(drop)
 }
 
 fn write_one(db: &mut Db, key: (i64, i64), change: &Change) -> QueryResult<()> {

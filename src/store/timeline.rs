@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use diesel::prelude::*;
 
-use super::{Db, people::People, schema::timeline as t};
+use super::{Db, people::People, schema::timeline as t, unnest::unnest};
 use crate::domain::{
     conversation::Cause,
     ids::{ConversationId, Timestamp, UserId},
@@ -39,25 +39,45 @@ pub struct New {
 
 /// Adds changes, each at the end of its conversation's.
 pub fn insert(db: &mut Db, new: &[New]) -> QueryResult<()> {
-    for new in new {
-        let last: Option<i64> = t::table
-            .filter(t::conversation_id.eq(new.conversation.0))
-            .select(diesel::dsl::max(t::position))
-            .first(db)?;
-        let values = (
-            t::conversation_id.eq(new.conversation.0),
-            t::position.eq(last.unwrap_or(0) + 1),
-            t::at.eq(new.at.0),
-            t::cause.eq(new.cause.as_str()),
-            t::by_user.eq(new.by.0),
-            t::from_user.eq(new.from.map(|id| id.0)),
-            t::to_user.eq(new.to.map(|id| id.0)),
-            t::claim_version.eq(new.claim_version),
-            t::ticket.eq(new.ticket),
-        );
-        diesel::insert_into(t::table).values(values).execute(db)?;
+    if new.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let Db::Postgres(db) = db else { return new.iter().try_for_each(|new| insert_one(db, new)) };
+    unnest::<()>(
+        "INSERT INTO timeline (conversation_id, position, at, cause, by_user, from_user, to_user, claim_version, ticket) \
+         SELECT k.c, row_number() OVER (PARTITION BY k.c ORDER BY k.n) \
+         + COALESCE((SELECT max(t.position) FROM timeline t WHERE t.conversation_id = k.c), 0), \
+         k.at, k.cause, k.by_user, k.from_user, k.to_user, k.claim_version, k.ticket FROM",
+    )
+    .column((0..).take(new.len()).map(|n: i64| n))
+    .column(new.iter().map(|new| new.conversation.0))
+    .column(new.iter().map(|new| new.at.0))
+    .column(new.iter().map(|new| new.cause.as_str()))
+    .column(new.iter().map(|new| new.by.0))
+    .column(new.iter().map(|new| new.from.map(|id| id.0)))
+    .column(new.iter().map(|new| new.to.map(|id| id.0)))
+    .column(new.iter().map(|new| new.claim_version))
+    .column(new.iter().map(|new| new.ticket))
+    .then("AS k (n, c, at, cause, by_user, from_user, to_user, claim_version, ticket)")
+    .execute(db)
+    .map(drop)
+}
+
+fn insert_one(db: &mut Db, new: &New) -> QueryResult<()> {
+    let last: Option<i64> =
+        t::table.filter(t::conversation_id.eq(new.conversation.0)).select(diesel::dsl::max(t::position)).first(db)?;
+    let values = (
+        t::conversation_id.eq(new.conversation.0),
+        t::position.eq(last.unwrap_or(0) + 1),
+        t::at.eq(new.at.0),
+        t::cause.eq(new.cause.as_str()),
+        t::by_user.eq(new.by.0),
+        t::from_user.eq(new.from.map(|id| id.0)),
+        t::to_user.eq(new.to.map(|id| id.0)),
+        t::claim_version.eq(new.claim_version),
+        t::ticket.eq(new.ticket),
+    );
+    diesel::insert_into(t::table).values(values).execute(db).map(drop)
 }
 
 /// A page of changes after position `after`, the oldest first.

@@ -1,6 +1,6 @@
 //! `users`: everyone who has ever been named.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use diesel::prelude::*;
 
@@ -46,6 +46,28 @@ pub fn by_uid(db: &mut Db, uid: &str) -> QueryResult<Option<User>> {
 
 pub fn by_id(db: &mut Db, id: UserId) -> QueryResult<Option<User>> {
     users::table.find(id.0).select(User::as_select()).first(db).optional()
+}
+
+/// Those of these numbers.
+pub fn of_ids(db: &mut Db, ids: &BTreeSet<UserId>) -> QueryResult<Vec<User>> {
+    let ids = ids.iter().map(|id| id.0);
+    match db {
+        Db::Postgres(db) => {
+            users::table.filter(users::id.eq_any(ids.collect::<Vec<_>>())).select(User::as_select()).load(db)
+        }
+        Db::Sqlite(_) => ids.filter_map(|id| by_id(db, UserId(id)).transpose()).collect(),
+    }
+}
+
+/// Those of these `uid`s.
+pub fn of_uids(db: &mut Db, uids: &BTreeSet<Arc<str>>) -> QueryResult<Vec<User>> {
+    let uids = uids.iter().map(|uid| &**uid);
+    match db {
+        Db::Postgres(db) => {
+            users::table.filter(users::uid.eq_any(uids.collect::<Vec<_>>())).select(User::as_select()).load(db)
+        }
+        Db::Sqlite(_) => uids.filter_map(|uid| by_uid(db, uid).transpose()).collect(),
+    }
 }
 
 /// The user of this `uid`, made if there is none. A given name or avatar replaces the stored one; a new user without a name goes

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use diesel::{QueryableByName, RunQueryDsl, sql_query, sql_types::Text};
+use diesel::{
+    QueryableByName, RunQueryDsl, sql_query,
+    sql_types::{BigInt, Text},
+};
 use shopbell::{
     domain::{
         command::{Act, Command, Outcome, Target},
         content::Content,
         cursor::Given,
-        ids::{ConversationId, Seq, ShopId, Timestamp, UserId},
+        ids::{ConversationId, Seq, ShopId, Timestamp},
         people::{Person, Role},
     },
     store::{
@@ -19,26 +22,44 @@ use shopbell::{
         shops, users,
     },
 };
+use shopbell_harness::TestPostgres;
+use tempfile::TempDir;
 
 pub const RULES: Rules = Rules { recall_window_ms: 60_000 };
 
 /// A database with the shop `acme`, its agents `ann` and `bob` and supervisor `sue`, and the buyers `b0` to `b9`.
 pub struct Scene {
+    pub location: Location,
     pub writer: Writer,
     pub db: Db,
     pub people: Vec<Arc<Person>>,
-    _directory: tempfile::TempDir,
+    _directory: Option<TempDir>,
 }
 
 impl Scene {
-    pub fn new() -> Scene {
+    pub fn sqlite() -> Scene {
         // In memory, where there is such a place: nothing here is about the disk.
         let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-        let location = Location::parse(&format!("sqlite://{}", directory.path().join("test.db").display())).unwrap();
+        let url = format!("sqlite://{}", directory.path().join("test.db").display());
+        Scene::at(&url, Some(directory))
+    }
+
+    /// A database of its own on the PostgreSQL that the tests share.
+    pub fn postgres() -> Scene {
+        Scene::at(&TestPostgres::shared().fresh_database(), None)
+    }
+
+    pub fn at(url: &str, directory: Option<TempDir>) -> Scene {
+        let location = Location::parse(url).unwrap();
         let mut db = location.writer().unwrap();
         migrate(&mut db).unwrap();
         let people = populate(&mut db);
-        Scene { writer: Writer::new(location.writer().unwrap(), RULES), db, people, _directory: directory }
+        Scene { writer: Writer::open(&location, RULES).unwrap(), location, db, people, _directory: directory }
+    }
+
+    /// Another node's writer.
+    pub fn another(&self) -> Writer {
+        Writer::open(&self.location, RULES).unwrap()
     }
 
     pub fn person(&self, uid: &str) -> Arc<Person> {
@@ -69,8 +90,37 @@ impl Scene {
 
     /// All rows of a table, as the database prints them, sorted as text.
     pub fn dump(&mut self, table: &str) -> Vec<String> {
-        dump(&mut self.db, table)
+        let query = match &mut self.db {
+            Db::Postgres(_) => format!("SELECT CAST({table} AS TEXT) AS line FROM {table}"),
+            Db::Sqlite(db) => {
+                let columns = sql_query(format!("SELECT name AS line FROM pragma_table_info('{table}')"));
+                let columns: Vec<Line> = columns.load(db).unwrap();
+                let shown: Vec<String> = columns.iter().map(|column| format!("quote({})", column.line)).collect();
+                format!("SELECT {} AS line FROM {table}", shown.join(" || ' ' || "))
+            }
+        };
+        let lines: Vec<Line> = sql_query(query).load(&mut self.db).unwrap();
+        let mut lines: Vec<String> = lines.into_iter().map(|row| row.line).collect();
+        lines.sort();
+        lines
     }
+
+    /// A number that the database is asked for.
+    pub fn number(&mut self, query: &str) -> i64 {
+        #[derive(QueryableByName)]
+        struct Number {
+            #[diesel(sql_type = BigInt)]
+            number: i64,
+        }
+        let row: Number = sql_query(format!("SELECT ({query}) AS number")).get_result(&mut self.db).unwrap();
+        row.number
+    }
+}
+
+#[derive(QueryableByName)]
+struct Line {
+    #[diesel(sql_type = Text)]
+    line: String,
 }
 
 pub fn populate(db: &mut Db) -> Vec<Arc<Person>> {
@@ -83,26 +133,6 @@ pub fn populate(db: &mut Db) -> Vec<Arc<Person>> {
         assert!(agents::insert(db, shop, person.id, role, None, now).unwrap());
     }
     people
-}
-
-pub fn dump(db: &mut Db, table: &str) -> Vec<String> {
-    #[derive(QueryableByName)]
-    struct Line {
-        #[diesel(sql_type = Text)]
-        line: String,
-    }
-    #[derive(QueryableByName)]
-    struct Column {
-        #[diesel(sql_type = Text)]
-        name: String,
-    }
-    let columns: Vec<Column> = sql_query(format!("SELECT name FROM pragma_table_info('{table}')")).load(db).unwrap();
-    let shown: Vec<String> = columns.iter().map(|column| format!("quote({})", column.name)).collect();
-    let query = format!("SELECT {} AS line FROM {table}", shown.join(" || ' ' || "));
-    let lines: Vec<Line> = sql_query(query).load(db).unwrap();
-    let mut lines: Vec<String> = lines.into_iter().map(|row| row.line).collect();
-    lines.sort();
-    lines
 }
 
 pub fn content(text: &str) -> Content {
@@ -143,9 +173,4 @@ pub fn told(answer: &Answer) -> String {
 
 pub fn all_told(answers: &[Answer]) -> Vec<String> {
     answers.iter().map(told).collect()
-}
-
-/// A user that is in no database.
-pub fn nobody() -> Arc<Person> {
-    Arc::new(Person { id: UserId(999_999), uid: "nobody".into(), name: "nobody".into(), avatar: None })
 }

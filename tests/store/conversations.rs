@@ -1,6 +1,6 @@
 //! Conversations: how they are kept, found, filtered and paged through, and what is due to whom.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use shopbell::{
     domain::{
@@ -41,7 +41,10 @@ fn a_conversation_comes_back_as_it_was() {
         let direct = world.direct(&ann, &bob);
         world.say(direct, &bob, "psst");
         assert_eq!(world.load(direct).second.said, 1);
-        let mut between = |pair| conversations::find_between(&mut world.db, pair).unwrap();
+        let mut between = |pair| {
+            let found = conversations::between(&mut world.db, &BTreeSet::from([pair])).unwrap();
+            found.into_iter().map(|(of, id)| (of == pair).then_some(id)).next().flatten()
+        };
         assert_eq!(between(Pair::Support { shop: shop.id, buyer: ann.id }), Some(id));
         assert_eq!(between(Pair::Support { shop: shop.id, buyer: bob.id }), None);
         assert_eq!(between(Pair::Direct { first: ann.id, second: bob.id }), Some(direct));
@@ -58,7 +61,7 @@ fn a_pair_has_one_conversation() {
         let (shop, ann) = (world.shop("acme"), world.user("ann"));
         let id = world.support(&shop, &ann);
         let mut twin = world.load(id);
-        let numbers = conversations::numbers(&mut world.db, 3).unwrap();
+        let numbers = conversations::numbers(&mut world.db, None, 3).unwrap();
         assert!(numbers[0] > id && numbers[1] > numbers[0] && numbers[2] > numbers[1], "{numbers:?}");
         twin.id = numbers[0];
         assert!(conversations::insert(&mut world.db, &[Arc::new(twin)]).is_err());

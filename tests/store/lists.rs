@@ -73,11 +73,12 @@ fn lists_in_a_table() {
         let ann = users::refresh(&mut db, "ann", None, None, Timestamp(1)).unwrap().person();
         let bob = users::refresh(&mut db, "bob", None, None, Timestamp(1)).unwrap().person();
         let readers = place.location.readers(2).unwrap();
+        let writer = Writer::open(&place.location, Rules { recall_window_ms: 0 }).unwrap();
         let (send, receive) = std::sync::mpsc::channel();
         let system = std::thread::spawn(move || {
             let system = actix::System::new();
             system.block_on(async move {
-                let journal = Journal::new(Writer::new(db, Rules { recall_window_ms: 0 })).start();
+                let journal = Journal::new(vec![writer], None).start();
                 send.send((journal, actix::System::current())).unwrap();
             });
             system.run().unwrap();

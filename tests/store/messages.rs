@@ -1,6 +1,10 @@
 //! What was said, when it was received and read, and what lies around a conversation.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use shopbell::{
     domain::{
@@ -59,9 +63,17 @@ fn a_message_is_found_by_its_senders_key_and_stored_once() {
         world.say(of_ann, &ann, "hi");
         world.say(of_bob, &bob, "hi");
         let key = format!("{of_ann}/1");
-        let stored = messages::by_key(&mut world.db, ann.id, &key).unwrap().unwrap();
+        let by_key = |world: &mut World, user: UserId| {
+            let key = (user, Arc::from(key.as_str()));
+            let found = messages::by_keys(&mut world.db, &BTreeSet::from([key.clone()])).unwrap();
+            found.into_iter().next().map(|(of, stored)| {
+                assert_eq!(of, key);
+                stored
+            })
+        };
+        let stored = by_key(&mut world, ann.id).unwrap();
         assert_eq!((stored.conversation, stored.seq, stored.digest), (of_ann, 1, [7; 16]));
-        assert!(messages::by_key(&mut world.db, bob.id, &key).unwrap().is_none(), "each sender has its own");
+        assert!(by_key(&mut world, bob.id).is_none(), "each sender has its own");
         let conversation = world.load(of_ann);
         let mut again = messages::find(&mut world.db, &mut world.people, &conversation, 1).unwrap().unwrap();
         again.seq = 2;
@@ -75,7 +87,7 @@ fn a_message_is_found_by_its_senders_key_and_stored_once() {
         messages::recall(&mut world.db, of_ann, 1).unwrap();
         let recalled = messages::find(&mut world.db, &mut world.people, &conversation, 1).unwrap().unwrap();
         assert_eq!(&*recalled.content, RECALLED);
-        assert_eq!(messages::by_key(&mut world.db, ann.id, &key).unwrap().unwrap().digest, [7; 16], "outlives it");
+        assert_eq!(by_key(&mut world, ann.id).unwrap().digest, [7; 16], "outlives it");
     });
 }
 
@@ -166,22 +178,26 @@ fn tickets_and_the_timeline_say_who_did_what() {
 fn acks_while_a_conversation_waits_are_each_agents_own() {
     each(|place: Place| {
         let mut world = place.world();
-        let (shop, ann) = (world.shop("acme"), world.user("ann"));
+        let (shop, ann, bob) = (world.shop("acme"), world.user("ann"), world.user("bob"));
         let (a1, a2) = (world.agent(&shop, "a1"), world.agent(&shop, "a2"));
-        let id = world.support(&shop, &ann);
+        let (id, other) = (world.support(&shop, &ann), world.support(&shop, &bob));
         for _ in 0..3 {
             world.say(id, &ann, "hi");
         }
         assert_eq!(waiting_acks::get(&mut world.db, id, a1.id).unwrap(), 0);
-        waiting_acks::set(&mut world.db, id, a1.id, 1).unwrap();
-        waiting_acks::set(&mut world.db, id, a1.id, 2).unwrap();
+        waiting_acks::set(&mut world.db, &BTreeMap::from([((id, a1.id), 1)])).unwrap();
+        waiting_acks::set(&mut world.db, &BTreeMap::from([((id, a1.id), 2), ((other, a1.id), 9)])).unwrap();
         assert_eq!(waiting_acks::get(&mut world.db, id, a1.id).unwrap(), 2);
+        let asked = BTreeSet::from([(id, a1.id), (id, a2.id)]);
+        let acked = waiting_acks::of(&mut world.db, &asked).unwrap().into_iter().filter(|(_, seq)| *seq > 0);
+        assert_eq!(acked.collect::<Vec<_>>(), [((id, a1.id), 2)]);
         let due = waiting_acks::due_to_agents(&mut world.db).unwrap();
         let mut due: Vec<_> = due.into_iter().map(|(person, entry)| (person.id, entry.seq)).collect();
         due.sort_unstable();
         assert_eq!(due, [(a1.id, 3), (a2.id, 1), (a2.id, 2), (a2.id, 3)]);
-        waiting_acks::clear(&mut world.db, id).unwrap();
+        waiting_acks::clear(&mut world.db, &BTreeSet::from([id])).unwrap();
         assert_eq!(waiting_acks::get(&mut world.db, id, a1.id).unwrap(), 0);
+        assert_eq!(waiting_acks::get(&mut world.db, other, a1.id).unwrap(), 9);
     });
 }
 

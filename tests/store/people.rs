@@ -1,5 +1,7 @@
 //! Users, shops, agents, and what is written of them.
 
+use std::collections::BTreeSet;
+
 use shopbell::{
     domain::{
         ids::Timestamp,
@@ -12,7 +14,7 @@ use shopbell::{
     },
 };
 
-use crate::place::{Place, each};
+use crate::place::{Place, World, each};
 
 #[test]
 fn users_are_made_once_and_refreshed() {
@@ -109,9 +111,10 @@ fn an_agent_is_hired_changed_and_let_go() {
         assert!(agents::insert(&mut world.db, other.id, ann.id, Role::Admin, Some(3), Timestamp(9)).unwrap());
         assert_eq!(agents::role(&mut world.db, shop.id, ann.id).unwrap(), Some(Role::Agent));
         agents::set_role(&mut world.db, shop.id, ann.id, Role::Supervisor).unwrap();
-        assert_eq!(agents::on_duty(&mut world.db, shop.id).unwrap(), [ann.id], "online at first");
+        let on_duty = |world: &mut World| agents::on_duty(&mut world.db, &BTreeSet::from([shop.id])).unwrap();
+        assert_eq!(on_duty(&mut world), [(shop.id, ann.id)], "online at first");
         agents::set_status(&mut world.db, shop.id, ann.id, Status::Away).unwrap();
-        assert_eq!(agents::on_duty(&mut world.db, shop.id).unwrap(), []);
+        assert_eq!(on_duty(&mut world), []);
         agents::set_max_chats(&mut world.db, other.id, ann.id, None).unwrap();
         let (row, user) = agents::find(&mut world.db, shop.id, ann.id).unwrap().unwrap();
         let agent = row.agent(&user);

@@ -1,6 +1,6 @@
 //! A database of a test's own, of either kind, and people in it.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use shopbell::{
     domain::{
@@ -108,7 +108,7 @@ impl World {
 
     fn open(&mut self, parties: Parties) -> ConversationId {
         let now = self.now();
-        let id = conversations::numbers(&mut self.db, 1).unwrap()[0];
+        let id = conversations::numbers(&mut self.db, None, 1).unwrap()[0];
         conversations::insert(&mut self.db, &[Arc::new(Conversation::new(id, parties, now))]).unwrap();
         id
     }
@@ -121,7 +121,7 @@ impl World {
     pub fn change<T>(&mut self, id: ConversationId, change: impl FnOnce(&mut Conversation) -> T) -> T {
         let World { db, people, .. } = self;
         db.write(|db| {
-            let mut conversation = conversations::take(db, people, id)?.unwrap();
+            let mut conversation = conversations::take(db, people, &BTreeSet::from([id]), &[id])?.here.pop().unwrap();
             let changed = change(&mut conversation);
             conversations::update(db, &[Arc::new(conversation)])?;
             diesel::QueryResult::Ok(changed)

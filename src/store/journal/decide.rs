@@ -260,9 +260,7 @@ impl Deciding<'_> {
     fn open(&mut self, by: &Arc<Person>, place: Place, now: Timestamp) -> Result<Conversation, Stop> {
         let parties = match place {
             Place::NewSupport(shop) => {
-                let role = self.role(shop.id, by.id);
-                _ = (self.number(), self.anyone_on_duty(shop.id)); // Asked for together.
-                if role?.is_some() {
+                if self.role(shop.id, by.id)?.is_some() {
                     return Err(Refusal::Forbidden.into());
                 }
                 Parties::Support { shop, buyer: by.clone() }
@@ -279,12 +277,12 @@ impl Deciding<'_> {
             }
             Place::Known(_) => return Err(Refusal::NotFound.into()),
         };
-        Ok(Conversation::new(self.number()?, parties, now))
-    }
-
-    /// The next conversation's number.
-    fn number(&mut self) -> Result<ConversationId, Stop> {
-        known(self.facts.numbers.get(self.opened.len()), || self.needs.numbers += 1)
+        if let Parties::Support { shop, .. } = &parties {
+            _ = self.anyone_on_duty(shop.id); // Asked for together.
+        }
+        let number = self.facts.numbers.get(self.opened.len());
+        let id = known(number, || self.needs.openings.insert(Pair::of(&parties)))?;
+        Ok(Conversation::new(id, parties, now))
     }
 
     // Cursors.
@@ -533,6 +531,7 @@ impl Deciding<'_> {
         match self.facts.conversations.get(&id) {
             Some(Found::Here(conversation)) => Ok(conversation.clone()),
             Some(Found::Elsewhere) => Err(Stop::Elsewhere),
+            Some(Found::Kept) => Err(Refusal::BUSY.into()),
             Some(Found::Nowhere) => Err(Refusal::NotFound.into()),
             None => {
                 self.needs.conversations.insert(id);

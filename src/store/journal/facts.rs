@@ -21,9 +21,10 @@ use crate::{
 pub enum Found {
     /// It is this batch's until the transaction ends.
     Here(Conversation),
-    /// It exists, and another transaction has it in hand.
-    #[allow(dead_code)]
+    /// It exists, and another transaction has taken it.
     Elsewhere,
+    /// The same, and has not given it back in the time that it takes to write.
+    Kept,
     Nowhere,
 }
 
@@ -56,8 +57,8 @@ pub struct Needs {
     pub new_users: Vec<(Arc<str>, Timestamp)>,
     pub between: BTreeSet<Pair>,
     pub conversations: BTreeSet<ConversationId>,
-    /// How many numbers for new conversations.
-    pub numbers: usize,
+    /// Whose conversations are opened: each needs a number.
+    pub openings: BTreeSet<Pair>,
     pub keys: BTreeSet<(UserId, Arc<str>)>,
     pub roles: BTreeSet<(ShopId, UserId)>,
     pub duty: BTreeSet<ShopId>,

@@ -4,62 +4,94 @@ use std::sync::Arc;
 
 use diesel::QueryResult;
 
-use super::facts::{Facts, Found, Needs};
+use super::{
+    facts::{Facts, Found, Needs},
+    held::Held,
+};
 use crate::{
-    domain::cursor::Which,
+    domain::{
+        conversation::Conversation,
+        cursor::Which,
+        ids::{ConversationId, Seq},
+    },
     store::{Db, agents, conversations, messages, people::People, shops, users, waiting_acks},
 };
 
 /// Answers all of `needs`. Users who are to be made are made: their numbers are needed.
-pub fn gather(db: &mut Db, people: &mut People, facts: &mut Facts, needs: Needs) -> QueryResult<()> {
-    for name in needs.shops {
-        let shop = shops::by_name(db, &name)?.map(|row| row.shop());
-        facts.shops.insert(name, shop);
+pub fn gather(db: &mut Db, people: &mut People, held: &mut Held, facts: &mut Facts, needs: Needs) -> QueryResult<()> {
+    if !needs.shops.is_empty() {
+        let rows = shops::of_names(db, &needs.shops)?;
+        facts.shops.extend(needs.shops.into_iter().map(|name| (name, None)));
+        facts.shops.extend(rows.iter().map(|row| (row.shop.as_str().into(), Some(row.shop()))));
     }
-    for uid in needs.users {
-        let user = users::by_uid(db, &uid)?.map(|user| user.person());
-        facts.users.insert(uid, user);
+    if !needs.users.is_empty() {
+        let rows = users::of_uids(db, &needs.users)?;
+        facts.users.extend(needs.users.into_iter().map(|uid| (uid, None)));
+        facts.users.extend(rows.iter().map(|user| (user.uid.as_str().into(), Some(user.person()))));
     }
     for (uid, now) in needs.new_users {
         let user = users::refresh(db, &uid, None, None, now)?.person();
         facts.users.insert(uid, Some(user));
     }
     let mut wanted = needs.conversations;
-    for pair in needs.between {
-        let id = conversations::find_between(db, pair)?;
-        wanted.extend(id.filter(|id| !facts.conversations.contains_key(id)));
-        facts.between.insert(pair, id);
+    if !needs.between.is_empty() {
+        let found = conversations::between(db, &needs.between)?;
+        wanted.extend(found.iter().map(|(_, id)| *id).filter(|id| !facts.conversations.contains_key(id)));
+        facts.between.extend(needs.between.into_iter().map(|pair| (pair, None)));
+        facts.between.extend(found.into_iter().map(|(pair, id)| (pair, Some(id))));
     }
-    for id in wanted {
-        let found = conversations::take(db, people, id)?.map_or(Found::Nowhere, Found::Here);
-        facts.conversations.insert(id, found);
+    if !wanted.is_empty() {
+        let taken = conversations::take(db, people, &wanted, &held.awaited(&wanted))?;
+        facts.conversations.extend(wanted.iter().map(|id| (*id, Found::Nowhere)));
+        for id in taken.elsewhere {
+            let found = if held.is_kept(id) { Found::Kept } else { Found::Elsewhere };
+            facts.conversations.insert(id, found);
+        }
+        for conversation in taken.here {
+            held.is_free(conversation.id);
+            facts.conversations.insert(conversation.id, Found::Here(conversation));
+        }
     }
-    if needs.numbers > 0 {
-        facts.numbers = conversations::numbers(db, facts.numbers.len() + needs.numbers)?;
+    if !needs.openings.is_empty() {
+        let numbers = conversations::numbers(db, facts.numbers.last().copied(), needs.openings.len())?;
+        facts.numbers.extend(numbers);
     }
-    for key in needs.keys {
-        let stored = messages::by_key(db, key.0, &key.1)?;
-        facts.keys.insert(key, stored);
+    if !needs.keys.is_empty() {
+        let stored = messages::by_keys(db, &needs.keys)?;
+        facts.keys.extend(needs.keys.into_iter().map(|key| (key, None)));
+        facts.keys.extend(stored.into_iter().map(|(key, stored)| (key, Some(stored))));
     }
-    for (shop, user) in needs.roles {
-        facts.roles.insert((shop, user), agents::role(db, shop, user)?);
+    if !needs.roles.is_empty() {
+        let roles = agents::roles(db, &needs.roles)?;
+        facts.roles.extend(needs.roles.into_iter().map(|asked| (asked, None)));
+        facts.roles.extend(roles.into_iter().map(|(asked, role)| (asked, Some(role))));
     }
-    for shop in needs.duty {
-        facts.duty.insert(shop, agents::on_duty(db, shop)?);
+    if !needs.duty.is_empty() {
+        let on_duty = agents::on_duty(db, &needs.duty)?;
+        facts.duty.extend(needs.duty.into_iter().map(|shop| (shop, Vec::new())));
+        on_duty.into_iter().for_each(|(shop, user)| facts.duty.entry(shop).or_default().push(user));
     }
-    for (id, user) in needs.acked {
-        facts.acked.insert((id, user), waiting_acks::get(db, id, user)?);
+    if !needs.acked.is_empty() {
+        let acked = waiting_acks::of(db, &needs.acked)?;
+        facts.acked.extend(needs.acked.into_iter().map(|asked| (asked, 0)));
+        facts.acked.extend(acked);
     }
-    for (id, seq, side) in needs.counts {
-        let side = Which::from_index(side);
-        facts.counts.insert((id, seq, side), messages::count_above(db, id, seq, side)?);
+    if !needs.counts.is_empty() {
+        let counts = messages::counts_above(db, &needs.counts)?;
+        let asked = needs.counts.into_iter().map(|(id, seq, side)| (id, seq, Which::from_index(side)));
+        facts.counts.extend(asked.zip(counts));
     }
-    for (id, seq) in needs.messages {
-        let message = match facts.conversations.get(&id) {
-            Some(Found::Here(conversation)) => messages::find(db, people, conversation, seq)?.map(Arc::new),
-            _ => None,
+    if !needs.messages.is_empty() {
+        let place = |&(id, seq): &(ConversationId, Seq)| -> Option<(&Conversation, Seq)> {
+            match facts.conversations.get(&id) {
+                Some(Found::Here(conversation)) => Some((conversation, seq)),
+                _ => None,
+            }
         };
-        facts.messages.insert((id, seq), message);
+        let places: Vec<(&Conversation, Seq)> = needs.messages.iter().filter_map(place).collect();
+        let found = messages::at(db, people, &places)?;
+        facts.messages.extend(needs.messages.into_iter().map(|asked| (asked, None)));
+        facts.messages.extend(found.into_iter().map(|(at, message)| (at, Some(Arc::new(message)))));
     }
     Ok(())
 }

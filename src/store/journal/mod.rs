@@ -1,41 +1,33 @@
 //! The journal's transaction: everything that changes a conversation, in batches, each entry decided by the state machine on what
 //! the database holds at that moment.
 //!
-//! A batch is gathered ([`gather`]), decided in memory ([`decide`]) and written ([`write`]), so that it costs a fixed number of
-//! statements, however many entries it has.
+//! What a batch needs is gathered ([`gather`]), everything is decided in memory ([`decide`]), and what has come of it is written
+//! ([`write`]), so that it costs a fixed number of statements, however many entries it has.
 
 mod decide;
 mod facts;
 mod gather;
+mod held;
+mod job;
 mod rows;
+mod transaction;
+mod trouble;
 mod write;
 
-use diesel::{Connection, QueryResult, result::Error as DbError};
-
-use self::{
-    decide::{Decided, decide},
-    facts::Facts,
-    gather::gather,
-    write::write,
+use std::{
+    thread,
+    time::{Duration, Instant},
 };
-use super::{Db, people::People};
+
+use diesel::{QueryResult, connection::SimpleConnection, result::Error as DbError};
+
+pub use self::job::Job;
+use self::{held::Held, transaction::Transaction, trouble::Trouble};
+use super::{Db, Error, location::Location, people::People};
 use crate::domain::{
-    command::{Command, Outcome},
+    command::{Act, Command, Outcome},
     refusal::Refusal,
 };
-
-/// Any other writing, in a savepoint of the batch's transaction. It may be run more than once before it is done.
-pub trait Job: Send {
-    /// # Errors
-    /// What the database says: the savepoint is rolled back, the batch goes on.
-    fn run(&mut self, db: &mut Db) -> QueryResult<()>;
-    /// Whether it leaves users, shops, agents and conversations alone, and so does not care what is written before it.
-    fn is_apart(&self) -> bool {
-        false
-    }
-    /// Told once: whether the transaction was committed.
-    fn done(self: Box<Self>, committed: bool);
-}
 
 pub enum Entry {
     Command(Command),
@@ -60,41 +52,168 @@ pub struct Rules {
     pub recall_window_ms: i64,
 }
 
-/// How often a batch may find that it has to know more. Each round is about something else, so there are never that many.
-const ROUNDS: usize = 20;
+/// A lost connection is looked for so long, with a batch in hand.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// The pauses between attempts to connect: the first, and the longest.
+const PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+/// So often a batch is tried that others get in the way of.
+const ATTEMPTS: u32 = 5;
+/// Other nodes may change names: what the writer remembers of people is forgotten so often.
+const MEMORY: Duration = Duration::from_secs(5);
 
-/// The only one that writes while the server runs.
+/// A commit takes milliseconds, and seldom half a second: whoever keeps a lock longer stands still, and must not stop others. What the
+/// writer asks, it asks by keys: no plan must be made for a small table that is wrong for the large one it becomes.
+const SETTINGS: &str = "SET lock_timeout = 500; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off; \
+                     SET plan_cache_mode = force_generic_plan;";
+
+/// Writes batches, one after the other, on a connection of its own.
+///
+/// On SQLite there is one, and nobody else writes while the server runs. On PostgreSQL there are several, on several nodes; a
+/// conversation's row is locked by the one that writes it.
 pub struct Writer {
-    db: Db,
+    location: Location,
+    db: Option<Db>,
     people: People,
+    remembers_since: Instant,
+    held: Held,
     rules: Rules,
 }
 
+/// A transaction that was not committed; `unknown`: or perhaps it was.
+struct Failed {
+    error: DbError,
+    unknown: bool,
+}
+
 impl Writer {
-    pub fn new(db: Db, rules: Rules) -> Writer {
-        Writer { db, people: People::default(), rules }
+    /// # Errors
+    /// When the database cannot be opened.
+    pub fn open(location: &Location, rules: Rules) -> Result<Writer, Error> {
+        let mut writer = Writer {
+            location: location.clone(),
+            db: None,
+            people: People::default(),
+            remembers_since: Instant::now(),
+            held: Held::default(),
+            rules,
+        };
+        writer.connect()?;
+        Ok(writer)
+    }
+
+    fn connect(&mut self) -> Result<(), Error> {
+        let mut db = self.location.writer()?;
+        if db.is_postgres() {
+            db.batch_execute(SETTINGS)?;
+        }
+        self.db = Some(db);
+        Ok(())
+    }
+
+    /// False after a connection was lost and before there is another.
+    pub fn is_connected(&self) -> bool {
+        self.db.is_some()
+    }
+
+    /// Tries to connect until there is a connection, or `until` is over.
+    pub fn reconnect(&mut self, until: Instant) -> bool {
+        let mut pause = PAUSE;
+        while self.db.is_none() {
+            match self.connect() {
+                Ok(()) => tracing::info!("the journal is connected to its database again"),
+                Err(_) if Instant::now() + pause < until => {
+                    thread::sleep(pause);
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the journal has no database");
+                    return false;
+                }
+            }
+        }
+        true
     }
 
     /// Writes a batch in one transaction and gives an answer for each entry, in order. When this returns, everything that was
     /// answered with an outcome is on disk.
+    ///
+    /// A connection that is lost is looked for, and the batch is run again. If it is not known whether it was committed, that is done
+    /// with what may be done twice; the rest is `unavailable`.
     pub fn commit(&mut self, batch: &mut [Entry]) -> Vec<Answer> {
-        let Writer { db, people, rules } = self;
-        let written = db.write(|db| run(db, people, *rules, batch));
-        match written {
-            Ok(answers) => answers,
-            Err(error) => {
-                self.people.forget();
-                if batch.len() == 1 || !is_about_data(&error) {
-                    tracing::error!(%error, entries = batch.len(), "the journal could not write");
-                    return batch.iter().map(Entry::fail).collect();
+        if self.location.is_postgres() && self.remembers_since.elapsed() > MEMORY {
+            self.forget();
+        }
+        self.commit_all(&mut batch.iter_mut().collect::<Vec<_>>())
+    }
+
+    fn commit_all(&mut self, batch: &mut [&mut Entry]) -> Vec<Answer> {
+        let mut attempts = 0;
+        loop {
+            if self.db.is_none() && !self.reconnect(Instant::now() + PATIENCE) {
+                return batch.iter().map(|entry| entry.fail()).collect();
+            }
+            let Failed { error, unknown } = match self.attempt(batch) {
+                Ok(answers) => return answers,
+                Err(failed) => failed,
+            };
+            self.forget();
+            attempts += 1;
+            let trouble = trouble::of(&error);
+            match trouble {
+                Trouble::Lost => {
+                    tracing::warn!(%error, entries = batch.len(), unknown, "the journal's connection is lost");
+                    self.db = None;
+                    if unknown {
+                        return self.commit_again(batch);
+                    }
                 }
-                // One entry that the database refuses must not take the others with it: halve until it is alone.
-                let (left, right) = batch.split_at_mut(batch.len() / 2);
-                let mut answers = self.commit(left);
-                answers.extend(self.commit(right));
-                answers
+                // Some pause, and not the same on all nodes.
+                Trouble::Again if attempts < ATTEMPTS => {
+                    thread::sleep(Duration::from_millis(rand::random_range(0..1 << attempts)));
+                }
+                Trouble::Again | Trouble::Data if batch.len() > 1 => {
+                    // One entry that the database refuses must not take the others with it: halve until it is alone.
+                    let (left, right) = batch.split_at_mut(batch.len() / 2);
+                    let mut answers = self.commit_all(left);
+                    answers.extend(self.commit_all(right));
+                    return answers;
+                }
+                _ => {
+                    tracing::error!(%error, entries = batch.len(), "the journal could not write");
+                    return batch.iter().map(|entry| entry.fail()).collect();
+                }
             }
         }
+    }
+
+    /// After a commit of which it is not known whether it happened.
+    fn commit_again(&mut self, batch: &mut [&mut Entry]) -> Vec<Answer> {
+        let mut again: Vec<&mut Entry> =
+            batch.iter_mut().filter(|entry| entry.may_be_repeated()).map(|entry| &mut **entry).collect();
+        let mut answers = self.commit_all(&mut again).into_iter();
+        let answer = |entry: &&mut Entry| {
+            let repeated = entry.may_be_repeated().then(|| answers.next()).flatten();
+            repeated.unwrap_or_else(|| entry.fail())
+        };
+        batch.iter().map(answer).collect()
+    }
+
+    fn attempt(&mut self, batch: &mut [&mut Entry]) -> Result<Vec<Answer>, Failed> {
+        let Writer { db, people, held, rules, .. } = self;
+        let Some(db) = db else { return Err(Failed { error: DbError::BrokenTransactionManager, unknown: false }) };
+        let mut unknown = false;
+        let written = db.write(|db| {
+            let answers = Transaction { db, people, held, rules: *rules }.run(batch)?;
+            unknown = true; // What fails from here on is the commit.
+            QueryResult::Ok(answers)
+        });
+        written.map_err(|error| Failed { error, unknown })
+    }
+
+    fn forget(&mut self) {
+        self.people.forget();
+        self.remembers_since = Instant::now();
     }
 }
 
@@ -105,74 +224,21 @@ impl Entry {
             Entry::Job(_) => Answer::Job(false),
         }
     }
-}
 
-/// Whether an error lies in one entry's data rather than in the database being unable to write at all.
-fn is_about_data(error: &DbError) -> bool {
-    match error {
-        DbError::DatabaseError(_, info) => {
-            let says = info.message();
-            !["full", "I/O", "locked", "readonly", "busy", "unable to open"].iter().any(|word| says.contains(word))
-        }
-        _ => true,
-    }
-}
-
-/// Has a batch done, within a transaction. A job that touches what commands are about sees all that was before it written, and is
-/// seen by all that comes after it.
-fn run(db: &mut Db, people: &mut People, rules: Rules, batch: &mut [Entry]) -> QueryResult<Vec<Answer>> {
-    let mut answers = Vec::with_capacity(batch.len());
-    for part in batch.split_inclusive_mut(|entry| matches!(entry, Entry::Job(job) if !job.is_apart())) {
-        let commands: Vec<&Command> = part.iter().filter_map(Entry::command).collect();
-        let mut decided = settle(db, people, rules, &commands)?.into_iter();
-        for entry in part {
-            answers.extend(match entry {
-                Entry::Command(_) => decided.next(),
-                Entry::Job(job) => Some(run_job(db, people, &mut **job)?),
-            });
-        }
-    }
-    Ok(answers)
-}
-
-/// Gathers, decides, and writes.
-fn settle(db: &mut Db, people: &mut People, rules: Rules, commands: &[&Command]) -> QueryResult<Vec<Answer>> {
-    let mut facts = Facts::default();
-    for _ in 0..ROUNDS {
-        match decide(&facts, commands, rules) {
-            Ok(Decided { answers, rows }) => {
-                write(db, &rows)?;
-                return Ok(answers);
-            }
-            Err(needs) => gather(db, people, &mut facts, needs)?,
-        }
-    }
-    tracing::error!("a batch always lacks something");
-    Err(DbError::RollbackTransaction)
-}
-
-fn run_job(db: &mut Db, people: &mut People, job: &mut dyn Job) -> QueryResult<Answer> {
-    let ran = db.transaction(|db| job.run(db));
-    if !job.is_apart() {
-        people.forget();
-    }
-    match ran {
-        // A job rolls back what it refuses.
-        Ok(()) | Err(DbError::RollbackTransaction) => Ok(Answer::Job(true)),
-        // SQLite has rolled back the whole transaction, savepoints and all.
-        Err(error) if !is_about_data(&error) => Err(error),
-        Err(error) => {
-            tracing::error!(%error, "a job of the journal failed");
-            Ok(Answer::Job(false))
-        }
-    }
-}
-
-impl Entry {
-    fn command(&self) -> Option<&Command> {
+    /// Whether doing it twice comes to the same as doing it once, in the database and in the answer.
+    fn may_be_repeated(&self) -> bool {
         match self {
-            Entry::Command(command) => Some(command),
-            Entry::Job(_) => None,
+            Entry::Command(command) => match command.act {
+                Act::Send { .. }
+                | Act::Ack { .. }
+                | Act::Read { .. }
+                | Act::Claim(_)
+                | Act::LoseClaimant { .. }
+                | Act::Rate { .. }
+                | Act::SetStatus { .. } => true,
+                Act::Release(_) | Act::Resolve(_) | Act::Transfer { .. } | Act::Recall { .. } => false,
+            },
+            Entry::Job(_) => false,
         }
     }
 }

@@ -14,12 +14,8 @@ pub fn write(db: &mut Db, rows: &Rows) -> QueryResult<()> {
         messages::recall(db, *id, *seq)?;
     }
     receipts::insert(db, &rows.receipts)?;
-    for id in &rows.forgotten_acks {
-        waiting_acks::clear(db, *id)?;
-    }
-    for ((id, user), seq) in &rows.acks {
-        waiting_acks::set(db, *id, *user, *seq)?;
-    }
+    waiting_acks::clear(db, &rows.forgotten_acks)?;
+    waiting_acks::set(db, &rows.acks)?;
     timeline::insert(db, &rows.timeline)?;
     for ((shop, user), status) in &rows.statuses {
         agents::set_status(db, *shop, *user, *status)?;

@@ -62,7 +62,7 @@ fn world(existing: Option<Found>) -> impl FnMut(Needs, &mut Facts) {
             facts.conversations.insert(id, found.unwrap_or(Found::Nowhere));
         }
         let first = 100 + facts.numbers.len() as i64;
-        facts.numbers.extend((first..).take(needs.numbers).map(ConversationId));
+        facts.numbers.extend((first..).take(needs.openings.len()).map(ConversationId));
         for key in needs.keys {
             facts.keys.insert(key, None);
         }

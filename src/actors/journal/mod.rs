@@ -1,0 +1,163 @@
+//! The journal: what waits to be written, in lanes. Each lane's writer is a thread of its own, because writing blocks.
+//!
+//! On SQLite there is one lane. On PostgreSQL a shop's conversations always take the same one, so that what comes of them comes in the
+//! order in which it was committed; jobs have a lane that has nothing to do with conversations.
+
+mod call;
+mod checkpoint;
+mod lane;
+
+use std::time::{Duration, Instant};
+
+use actix::prelude::*;
+use tokio::sync::oneshot;
+
+use self::lane::{Fate, Lane, Return, Waiting};
+pub use self::{
+    call::{WriteError, write, write_apart},
+    checkpoint::checkpoint_beside,
+};
+use super::mail::{Asked, Written};
+use crate::{
+    domain::{command::Command, ids::ShopId},
+    store::journal::{Entry, Job, Writer},
+};
+
+/// How often lanes are looked at that do not get on.
+const LOOK: Duration = Duration::from_millis(200);
+
+pub struct Journal {
+    /// Those of commands; and behind them that of jobs, where it is another.
+    lanes: Vec<Lane>,
+    of_commands: usize,
+    start: Vec<Writer>,
+    /// Those who wait for everything to be written.
+    drains: Vec<oneshot::Sender<()>>,
+}
+
+impl Journal {
+    /// With a lane for each of `commands`. Without a writer for jobs, these go where the commands go.
+    pub fn new(commands: Vec<Writer>, jobs: Option<Writer>) -> Journal {
+        let of_commands = commands.len();
+        let start = commands.into_iter().chain(jobs).collect();
+        Journal { lanes: Vec::new(), of_commands, start, drains: Vec::new() }
+    }
+
+    /// Which lane the conversations of a shop take; direct ones take the first.
+    fn lane_of(&self, shop: Option<ShopId>) -> usize {
+        shop.map_or(0, |ShopId(id)| id.unsigned_abs() as usize % self.of_commands)
+    }
+
+    fn look(&mut self) {
+        let now = Instant::now();
+        self.lanes.iter_mut().for_each(|lane| lane.look(now));
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        if !self.drains.is_empty() && self.lanes.iter().all(Lane::is_idle) {
+            self.drains.drain(..).for_each(|drained| _ = drained.send(()));
+        }
+    }
+}
+
+impl Actor for Journal {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        for (number, writer) in std::mem::take(&mut self.start).into_iter().enumerate() {
+            match Lane::start(number, writer, ctx.address()) {
+                Ok(lane) => self.lanes.push(lane),
+                Err(error) => {
+                    tracing::error!(%error, "a writer of the journal did not start");
+                    System::current().stop_with_code(1);
+                }
+            }
+        }
+        ctx.run_interval(LOOK, |this, _| this.look());
+    }
+}
+
+/// From a lane's writer: what has become of its batch. Not `ready`: it has lost its connection, and says when it has another.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Done {
+    lane: usize,
+    fates: Vec<Fate>,
+    ready: bool,
+}
+
+impl Handler<Done> for Journal {
+    type Result = ();
+
+    fn handle(&mut self, Done { lane, fates, ready }: Done, _: &mut Self::Context) {
+        if let Some(lane) = self.lanes.get_mut(lane) {
+            lane.done(fates, ready);
+        }
+        self.drain();
+    }
+}
+
+/// From a lane's writer: it has a connection again.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Ready(usize);
+
+impl Handler<Ready> for Journal {
+    type Result = ();
+
+    fn handle(&mut self, Ready(lane): Ready, _: &mut Self::Context) {
+        if let Some(lane) = self.lanes.get_mut(lane) {
+            lane.ready();
+        }
+    }
+}
+
+/// Write this command about conversations of a shop, or about direct ones, and tell the dispatcher what has come of it.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Append {
+    pub command: Command,
+    pub shop: Option<ShopId>,
+    pub to: Recipient<Written>,
+    pub asked: Asked,
+}
+
+impl Handler<Append> for Journal {
+    type Result = ();
+
+    fn handle(&mut self, Append { command, shop, to, asked }: Append, _: &mut Self::Context) {
+        let (lane, entry) = (self.lane_of(shop), Entry::Command(command));
+        if let Some(lane) = self.lanes.get_mut(lane) {
+            lane.push(Waiting { entry, back: Some(Return { to, asked }), since: Instant::now() });
+        }
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Run(Box<dyn Job>);
+
+impl Handler<Run> for Journal {
+    type Result = ();
+
+    fn handle(&mut self, Run(job): Run, _: &mut Self::Context) {
+        if let Some(lane) = self.lanes.last_mut() {
+            lane.push(Waiting { entry: Entry::Job(job), back: None, since: Instant::now() });
+        }
+    }
+}
+
+/// Answered when everything that has come so far is written.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Drain(pub oneshot::Sender<()>);
+
+impl Handler<Drain> for Journal {
+    type Result = ();
+
+    fn handle(&mut self, Drain(drained): Drain, _: &mut Self::Context) {
+        self.drains.push(drained);
+        self.drain();
+    }
+}
