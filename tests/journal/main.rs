@@ -2,3 +2,4 @@
 
 mod batches;
 mod scene;
+mod two_nodes;
