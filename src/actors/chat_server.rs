@@ -261,7 +261,7 @@ impl ChatServer {
             }
             Envelope::Revoked { user, before } => self.push(user, &Push::Revoke { before }),
             // These are for the directory, which has taken note of them.
-            Envelope::Seen { .. } | Envelope::Works { .. } => {}
+            Envelope::Seen { .. } | Envelope::Here { .. } | Envelope::Works { .. } => {}
         }
     }
 
@@ -349,6 +349,10 @@ impl Handler<Arrived> for ChatServer {
                             self.seen(*user, *online, shops.iter().copied());
                         }
                     }
+                    Envelope::Here { users, shops } => {
+                        self.whereabouts.learn(from, users.iter().copied(), shops.iter().copied());
+                        self.look_around();
+                    }
                     Envelope::Works { shop, on: true } => self.whereabouts.works(from, *shop),
                     Envelope::Works { shop, on: false } => self.whereabouts.rests(from, *shop),
                     _ => {}
@@ -356,6 +360,12 @@ impl Handler<Arrived> for ChatServer {
                 self.arrived(news);
             }
             Arrived::Node { node, users, shops } => {
+                if let (false, Some(link)) = (self.whereabouts.knows(node), &self.link) {
+                    // It may have read who is here before the latest came, of whom it could not be told.
+                    let users = self.users.keys().copied().collect();
+                    let shops = self.working.keys().copied().collect();
+                    link.send(&[node], &Envelope::Here { users, shops });
+                }
                 self.whereabouts.learn(node, users, shops);
                 self.look_around();
             }

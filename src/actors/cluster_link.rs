@@ -138,7 +138,7 @@ impl ClusterLink {
         self.tell_all_nodes(&Envelope::Works { shop, on }, whereabouts);
     }
 
-    fn send(&self, nodes: &[NodeId], news: &Envelope) {
+    pub fn send(&self, nodes: &[NodeId], news: &Envelope) {
         if !nodes.is_empty() {
             self.link.send(nodes, news.encode().into());
         }

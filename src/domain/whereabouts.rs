@@ -81,8 +81,8 @@ impl Whereabouts {
         self.nodes.keys().copied()
     }
 
-    pub fn is_alone(&self) -> bool {
-        self.nodes.is_empty()
+    pub fn knows(&self, node: NodeId) -> bool {
+        self.nodes.contains_key(&node)
     }
 
     /// The nodes where any of these users, or an agent of the shop, has a session.

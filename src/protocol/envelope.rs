@@ -33,6 +33,11 @@ pub enum Envelope {
         online: bool,
         shops: Vec<ShopId>,
     },
+    /// All who have a session on that node, and the shops of which an agent has one: said to a node that has just been seen.
+    Here {
+        users: Vec<UserId>,
+        shops: Vec<ShopId>,
+    },
     /// The first agent of a shop has a session on that node, or the last one's is over.
     Works {
         shop: ShopId,
@@ -84,6 +89,10 @@ enum Wire {
     Seen {
         user: i64,
         online: bool,
+        shops: Vec<i64>,
+    },
+    Here {
+        users: Vec<i64>,
         shops: Vec<i64>,
     },
     Works {
@@ -250,6 +259,10 @@ impl Wire {
             Envelope::Seen { user, online, shops } => {
                 Wire::Seen { user: user.0, online: *online, shops: shops.iter().map(|shop| shop.0).collect() }
             }
+            Envelope::Here { users, shops } => Wire::Here {
+                users: users.iter().map(|user| user.0).collect(),
+                shops: shops.iter().map(|shop| shop.0).collect(),
+            },
             Envelope::Works { shop, on } => Wire::Works { shop: shop.0, on: *on },
             Envelope::AgentsChanged { shop } => Wire::AgentsChanged { shop: shop.0 },
             Envelope::Revoked { user, before } => Wire::Revoked { user: user.0, before: *before },
@@ -268,6 +281,10 @@ impl Wire {
             Wire::Seen { user, online, shops } => {
                 Envelope::Seen { user: UserId(user), online, shops: shops.into_iter().map(ShopId).collect() }
             }
+            Wire::Here { users, shops } => Envelope::Here {
+                users: users.into_iter().map(UserId).collect(),
+                shops: shops.into_iter().map(ShopId).collect(),
+            },
             Wire::Works { shop, on } => Envelope::Works { shop: ShopId(shop), on },
             Wire::AgentsChanged { shop } => Envelope::AgentsChanged { shop: ShopId(shop) },
             Wire::Revoked { user, before } => Envelope::Revoked { user: UserId(user), before },
@@ -561,6 +578,7 @@ mod tests {
     fn so_does_the_rest() {
         let all = [
             Envelope::Seen { user: UserId(1), online: true, shops: vec![ShopId(2), ShopId(3)] },
+            Envelope::Here { users: vec![UserId(1), UserId(2)], shops: vec![] },
             Envelope::Works { shop: ShopId(1), on: false },
             Envelope::AgentsChanged { shop: ShopId(1) },
             Envelope::Revoked { user: UserId(1), before: 1_700_000_000 },
