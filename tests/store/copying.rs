@@ -1,6 +1,7 @@
 //! `copy-database`: everything moves, from either database to the other, whatever happens on the way.
 
 use std::{
+    collections::BTreeMap,
     fmt::Debug,
     io::{BufRead, BufReader},
     process::{Command, Stdio},
@@ -41,7 +42,7 @@ fn furnish(place: &Place) -> u64 {
     world.say_all(id, &ann, (0..5_000).map(|n| if n == 7 { "\\\\N, NULL" } else { "hi" }));
     let direct = world.direct(&ann, &bob);
     world.say(direct, &bob, "psst");
-    waiting_acks::set(&mut world.db, id, agent.id, 1).unwrap();
+    waiting_acks::set(&mut world.db, &BTreeMap::from([((id, agent.id), 1)])).unwrap();
     world.claim(id, &agent);
     let opened = world.load(id);
     let now = world.now();
