@@ -14,6 +14,8 @@ use crate::{
 /// How many are answered by one reading.
 const LARGEST: usize = 500;
 
+/// Reads what there is for these keys.
+type Read<K, V> = fn(&mut Db, &[K]) -> diesel::QueryResult<HashMap<K, V>>;
 type Asked<K, V> = (K, oneshot::Sender<Result<Option<V>, Refusal>>);
 
 /// Asks for a `V` by its `K`.
@@ -26,7 +28,7 @@ where
     V: Clone + Send + 'static,
 {
     /// Starts answering, on the runtime of the caller.
-    pub fn start(readers: Readers, read: fn(&mut Db, &[K]) -> diesel::QueryResult<HashMap<K, V>>) -> Gather<K, V> {
+    pub fn start(readers: Readers, read: Read<K, V>) -> Gather<K, V> {
         let (ask, mut asked) = mpsc::unbounded_channel::<Asked<K, V>>();
         actix::spawn(async move {
             let mut waiting = Vec::new();

@@ -77,7 +77,7 @@ impl Envelope {
 enum Wire {
     Happened {
         #[serde(flatten)]
-        outcome: Happened,
+        outcome: Box<Happened>,
         except: Option<u64>,
     },
     Typing {
@@ -248,7 +248,7 @@ impl Wire {
     fn of(envelope: &Envelope) -> Wire {
         match envelope {
             Envelope::Happened { outcome, except } => {
-                Wire::Happened { outcome: Happened::of(outcome), except: *except }
+                Wire::Happened { outcome: Box::new(Happened::of(outcome)), except: *except }
             }
             Envelope::Typing { conversation, by, side, on } => Wire::Typing {
                 conversation: Conversation::of(conversation),
