@@ -33,11 +33,11 @@ impl Disk {
         &self.0
     }
 
-    /// Fills it to the last byte.
+    /// Fills it to the last byte. What is let go again is so large that the log has space in it.
     fn fill(&self) {
         use std::io::Write;
         let mut ballast = std::fs::File::create(self.ballast()).expect("a file of ours");
-        for size in [64 << 10, 4 << 10, 1] {
+        for size in [1 << 20, 4 << 10, 1] {
             while ballast.write_all(&vec![0; size]).is_ok() {}
         }
     }
@@ -62,7 +62,7 @@ impl Drop for Disk {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_stored_is_refused_until_there_is_space() {
     let _alone = alone().await;
-    let Some(disk) = Disk::of(16) else {
+    let Some(disk) = Disk::of(128) else {
         println!("figure: full disk: NOT TESTED, for this process may not mount a disk");
         return;
     };
@@ -79,6 +79,7 @@ async fn what_cannot_be_stored_is_refused_until_there_is_space() {
         disk.fill();
         // The log has some space of its own.
         let full = Instant::now();
+        println!("figure: full disk: {} MiB of it are ballast", disk.ballast().metadata().expect("a file of ours").len() >> 20);
         while crowd.ledger().acks_within(Duration::from_millis(500)) > 0 {
             assert!(full.elapsed() < Duration::from_secs(20), "the disk is never full");
             sleep(Duration::from_millis(50)).await;

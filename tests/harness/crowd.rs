@@ -490,6 +490,8 @@ impl User {
             Some("message") => self.receive(socket, &frame, talking).await,
             Some("conversation") => self.learn(socket, &frame["conversation"], talking).await,
             Some("ok" | "error") if frame["id"].is_string() => self.reply(socket, &frame, talking).await,
+            // An ack: the message comes again, and is acked again.
+            Some("error") if frame["code"] == "unavailable" && frame["retry_after_ms"].is_u64() => Ok(()),
             Some("error") => {
                 self.stage.ledger.odd(format!("an error without id: {}", frame["code"]));
                 Ok(())
