@@ -19,12 +19,11 @@ async fn a_node_stands_still_inside_a_transaction() {
         stop_inside_a_transaction(&scene).await;
         let stopped = Instant::now();
         // Its clients go to the others; nobody waits for it.
-        let repair = scene.crowd.repaired().await;
+        let repair = scene.crowd.repaired_within(2 * SOON).await;
         println!(
             "figure: a node stopped inside a transaction: the others serve all after {:.2} s",
             repair.whole().as_secs_f64()
         );
-        assert!(repair.whole() < 2 * SOON, "{repair:?}");
         sleep(Duration::from_secs(sized(5, 15)).saturating_sub(stopped.elapsed())).await;
         signal(pid, "CONT");
         scene.recovers().await;

@@ -28,6 +28,8 @@ const ENTRY: Duration = Duration::from_secs(2);
 /// How often a user shows that it is there, and after what silence it takes a connection for dead.
 const PING: Duration = Duration::from_millis(500);
 const SILENCE: Duration = Duration::from_secs(3);
+/// How long a repair may take.
+const REPAIR: Duration = Duration::from_secs(5);
 /// How long it takes to settle, at most.
 const SETTLING: Duration = Duration::from_secs(30);
 
@@ -137,7 +139,7 @@ impl Crowd {
         let users = (0..users).map(start).collect();
         let crowd = Self { stage, phase, users };
         // Everybody is there, and has been served.
-        crowd.repaired().await;
+        crowd.repaired_within(SETTLING).await;
         crowd
     }
 
@@ -151,9 +153,22 @@ impl Crowd {
         &self.stage.history
     }
 
-    /// From now until everybody has been served, and what was acked by now delivered.
-    pub async fn repaired(&self) -> Repair {
-        self.stage.ledger.repaired(self.stage.plan.users(), SETTLING).await
+    /// From now until everybody has been served, and what was acked by now delivered. Where it takes too long, the log stays.
+    #[track_caller]
+    pub fn repaired(&self) -> impl Future<Output = Repair> {
+        self.repaired_within(REPAIR)
+    }
+
+    /// The same with another bound.
+    #[track_caller]
+    pub fn repaired_within(&self, bound: Duration) -> impl Future<Output = Repair> {
+        let caller = std::panic::Location::caller();
+        async move {
+            let repaired = self.stage.ledger.repaired(self.stage.plan.users(), bound).await;
+            repaired.unwrap_or_else(|late| {
+                panic!("{late}, at {caller}; the log is {}", self.stage.history.keep().display())
+            })
+        }
     }
 
     /// Waits until so many messages have been acked.

@@ -35,7 +35,7 @@ impl History {
 
     /// What the checker says: its JSON.
     pub fn verdict(&self) -> Value {
-        self.file.lock().expect("nobody panics while writing").flush().expect("there is space");
+        self.flush();
         let path = self.path();
         let command = Command::new(shopbell()).arg("check-history").arg("--json").arg(&path).env_clear().output();
         let done = Finished::from(command.expect("the binary runs"));
@@ -48,11 +48,21 @@ impl History {
         let verdict = self.verdict();
         let faults = ["lost", "doubled", "out_of_order", "holes", "two_claimants", "not_claimant", "views"];
         if faults.iter().any(|fault| verdict[fault] != 0) {
-            let kept = std::env::temp_dir().join(format!("history-{}.jsonl", std::process::id()));
-            std::fs::copy(self.path(), &kept).expect("there is space");
-            panic!("{verdict:#}\nthe log is {}", kept.display());
+            panic!("{verdict:#}\nthe log is {}", self.keep().display());
         }
         verdict
+    }
+
+    /// Copies the log to where it outlives the test, to be looked at.
+    pub fn keep(&self) -> PathBuf {
+        self.flush();
+        let kept = std::env::temp_dir().join(format!("history-{}.jsonl", std::process::id()));
+        std::fs::copy(self.path(), &kept).expect("there is space");
+        kept
+    }
+
+    fn flush(&self) {
+        self.file.lock().expect("nobody panics while writing").flush().expect("there is space");
     }
 
     fn path(&self) -> PathBuf {

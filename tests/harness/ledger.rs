@@ -108,7 +108,10 @@ impl Ledger {
     }
 
     /// A fault is over now: waits until each of `users` has been served again and what was acked by now has been delivered.
-    pub async fn repaired(&self, users: usize, bound: Duration) -> Repair {
+    ///
+    /// # Errors
+    /// What is still waited for, where that takes longer than `bound`.
+    pub async fn repaired(&self, users: usize, bound: Duration) -> Result<Repair, String> {
         let since = Instant::now();
         self.book().unserved = (0..users).collect();
         let (mut served, mut delivered) = (None, None);
@@ -122,15 +125,18 @@ impl Ledger {
                     delivered = Some(since.elapsed());
                 }
                 if let (Some(served), Some(delivered)) = (served, delivered) {
-                    return Repair { served, delivered };
+                    return Ok(Repair { served, delivered });
                 }
-                let late: Vec<_> = book.pending.iter().filter(|(_, acked)| **acked <= since).take(5).collect();
-                let out: Vec<_> = book.unserved.iter().take(5).collect();
-                assert!(
-                    since.elapsed() < bound,
-                    "not repaired within {bound:?}: {} of {users} users not served ({out:?}), not delivered: {late:?}",
-                    book.unserved.len()
-                );
+                if since.elapsed() >= bound {
+                    let late = book.pending.iter().filter(|(_, acked)| **acked <= since);
+                    let late: Vec<_> = late.map(|(place, acked)| (place, acked.elapsed())).take(5).collect();
+                    let out: Vec<_> = book.unserved.iter().take(5).collect();
+                    return Err(format!(
+                        "not repaired within {bound:?}: {} of {users} users not served ({out:?}), not delivered (conversation, seq; since): \
+                         {late:?}",
+                        book.unserved.len()
+                    ));
+                }
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
