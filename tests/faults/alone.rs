@@ -32,6 +32,7 @@ pub fn seed(test: &str) -> u64 {
 /// A crowd on a fleet, with somebody who asks whether the nodes are ready.
 pub struct Scene {
     name: &'static str,
+    pub seed: u64,
     pub fleet: Fleet,
     pub crowd: Crowd,
     pub watch: Watch,
@@ -41,9 +42,10 @@ pub struct Scene {
 impl Scene {
     /// Everybody talks.
     pub async fn on(name: &'static str, fleet: Fleet, plan: Plan) -> Self {
-        let crowd = fleet.crowd(plan, seed(name)).await;
+        let seed = seed(name);
+        let crowd = fleet.crowd(plan, seed).await;
         let watch = Watch::over(&fleet.doors());
-        Self { name, fleet, crowd, watch, repairs: Vec::new() }
+        Self { name, seed, fleet, crowd, watch, repairs: Vec::new() }
     }
 
     /// A fault is over now: soon all is well again.

@@ -4,9 +4,14 @@
 //! with `SHOPBELL_LONG=1`. Figures are printed on lines that begin with `figure:`, and so are seeds, which `SHOPBELL_SEED` sets.
 
 mod alone;
+mod capacity;
+mod claims;
 mod database;
+mod delivery;
 mod disk;
 mod nodes;
 mod postgres;
+mod random;
+mod reconnect;
 mod redis;
 mod transactions;

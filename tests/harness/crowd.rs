@@ -25,8 +25,7 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 /// How long a server may take to let somebody in, before the next one is tried.
 const ENTRY: Duration = Duration::from_secs(2);
-/// How often a user shows that it is there, and after what silence it takes a connection for dead.
-const PING: Duration = Duration::from_millis(500);
+/// After what silence a user takes a connection for dead.
 const SILENCE: Duration = Duration::from_secs(3);
 /// How long a repair may take.
 const REPAIR: Duration = Duration::from_secs(5);
@@ -42,6 +41,8 @@ pub struct Plan {
     pub agents: usize,
     /// How often a buyer says something.
     pub every: Duration,
+    /// How often a user shows that it is there.
+    pub ping: Duration,
     /// How many messages of one user may be without an `ok`.
     pub window: usize,
     /// How often an agent answers a message, and how often it then gives up the claim.
@@ -58,6 +59,7 @@ impl Default for Plan {
             buyers: 5,
             agents: 2,
             every: Duration::from_millis(100),
+            ping: Duration::from_millis(500),
             window: 4,
             answers: 0.7,
             changes: 0.03,
@@ -422,7 +424,7 @@ impl User {
                 return Err(Gone);
             }
             if now >= next_ping {
-                next_ping = now + PING;
+                next_ping = now + self.stage.plan.ping;
                 self.show_up(socket).await?;
             }
             if talking && !self.is_agent && now >= next_word && self.out.len() < self.stage.plan.window {

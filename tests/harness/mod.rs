@@ -19,6 +19,7 @@ mod ready;
 mod redis;
 mod rest;
 mod session;
+pub mod talker;
 mod token;
 mod wire;
 

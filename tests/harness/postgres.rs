@@ -211,14 +211,19 @@ impl TestPostgres {
         }
     }
 
-    fn signal_all(&self, name: &str) {
+    /// All of its processes, by id: each has the data directory as its own.
+    pub fn processes(&self) -> Vec<u32> {
         let data = self.data();
-        for process in std::fs::read_dir("/proc").expect("proc(5)").filter_map(Result::ok) {
-            let Some(pid) = process.file_name().to_str().and_then(|pid| pid.parse::<u32>().ok()) else { continue };
-            if std::fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd == data) {
-                // One of the others may have just ended.
-                Command::new("kill").args([format!("-{name}"), pid.to_string()]).stderr(Stdio::null()).status().ok();
-            }
+        let processes = std::fs::read_dir("/proc").expect("proc(5)").filter_map(Result::ok);
+        let own =
+            processes.filter(|process| std::fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd == data));
+        own.filter_map(|process| process.file_name().to_str()?.parse().ok()).collect()
+    }
+
+    fn signal_all(&self, name: &str) {
+        for pid in self.processes() {
+            // One of the others may have just ended.
+            Command::new("kill").args([format!("-{name}"), pid.to_string()]).stderr(Stdio::null()).status().ok();
         }
     }
 }

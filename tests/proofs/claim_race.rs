@@ -5,13 +5,10 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use rand::seq::SliceRandom;
 use serde_json::{Value, json};
-use shopbell_harness::TestNode;
+use shopbell_harness::{TestNode, talker::Talker};
 use tokio::sync::Barrier;
 
-use crate::{
-    figures::{alone, random, sized},
-    talker::Talker,
-};
+use crate::figures::{alone, random, sized};
 
 const AGENTS: usize = 20;
 /// Buyers take turns, so that what one round leaves behind is not in the way of the next.

@@ -13,13 +13,13 @@ use std::{
 use futures_util::future::join_all;
 use rand::RngExt;
 use serde_json::{Value, json};
-use shopbell_harness::TestNode;
-use tokio::time::{sleep, timeout};
-
-use crate::{
-    figures::{alone, random, sized},
+use shopbell_harness::{
+    TestNode,
     talker::{Gone, PATIENCE, Talker},
 };
+use tokio::time::{sleep, timeout};
+
+use crate::figures::{alone, random, sized};
 
 /// Half of them are buyers, the others talk to each other in pairs.
 const SENDERS: usize = 32;

@@ -9,4 +9,3 @@ mod idle;
 mod kill;
 mod replay;
 mod slow_readers;
-mod talker;

@@ -13,16 +13,13 @@ use std::{
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use shopbell_harness::{TestNode, Wire, long};
+use shopbell_harness::{TestNode, Wire, long, talker::Talker};
 use tokio::{
     task::JoinHandle,
     time::{interval, sleep},
 };
 
-use crate::{
-    figures::{alone, quantile, resident, sized, ticks_of_others},
-    talker::Talker,
-};
+use crate::figures::{alone, quantile, resident, sized, ticks_of_others};
 
 const MESSAGES: usize = 2_000;
 const TEXT_BYTES: usize = 4_000;

@@ -1,0 +1,60 @@
+//! Nodes and Redis are killed at random, all the time, while everybody talks through all nodes.
+
+use std::time::Duration;
+
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use shopbell_harness::{Fleet, Plan};
+use tokio::time::sleep;
+
+use crate::alone::{NODES, SOON, Scene, alone, sized};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kills_at_random_lose_nothing() {
+    let _alone = alone().await;
+    let plan = Plan {
+        shops: sized(6, 50),
+        buyers: sized(10, 20),
+        agents: 2,
+        every: Duration::from_millis(sized(400, 1_000)),
+        ping: Duration::from_millis(sized(500, 2_000)),
+        messages: sized(4_000, 200_000),
+        ..Plan::default()
+    };
+    let messages = plan.messages as u64;
+    let conversations = plan.shops * plan.buyers;
+    let mut scene = Scene::on("kills at random", Fleet::start(NODES, &[]).await, plan).await;
+    let mut random = StdRng::seed_from_u64(scene.seed);
+    let (mut nodes, mut redis) = (0, 0);
+    while scene.crowd.ledger().count() < messages * 9 / 10 {
+        sleep(Duration::from_millis(random.random_range(200..1_500))).await;
+        let away = Duration::from_millis(random.random_range(0..1_500));
+        if random.random_bool(0.7) {
+            let victim = random.random_range(0..NODES);
+            scene.fleet.nodes[victim].kill();
+            nodes += 1;
+            let repair = scene.crowd.repaired().await;
+            scene.repairs.push(repair);
+            sleep(away).await;
+            scene.fleet.restart(victim).await;
+        } else {
+            scene.fleet.redis.kill();
+            redis += 1;
+            sleep(away).await;
+            scene.fleet.redis.start_again();
+            let repair = scene.crowd.repaired().await;
+            scene.repairs.push(repair);
+        }
+    }
+    scene.crowd.acked(messages).await;
+    let mut repairs: Vec<Duration> = scene.repairs.iter().map(|repair| repair.whole()).collect();
+    repairs.sort();
+    let at = |share: f64| repairs[((repairs.len() - 1) as f64 * share).ceil() as usize].as_secs_f64();
+    println!(
+        "figure: kills at random: {conversations} conversations, {messages} messages, {nodes} times a node and {redis} times Redis killed; time \
+         to repair p50 {:.2} s, p99 {:.2} s",
+        at(0.5),
+        at(0.99)
+    );
+    assert!(at(0.99) <= SOON.as_secs_f64());
+    scene.judged().await;
+}
