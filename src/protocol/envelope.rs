@@ -81,7 +81,7 @@ enum Wire {
         except: Option<u64>,
     },
     Typing {
-        conversation: Conversation,
+        conversation: Box<Conversation>,
         by: Person,
         side: i16,
         on: bool,
@@ -251,7 +251,7 @@ impl Wire {
                 Wire::Happened { outcome: Box::new(Happened::of(outcome)), except: *except }
             }
             Envelope::Typing { conversation, by, side, on } => Wire::Typing {
-                conversation: Conversation::of(conversation),
+                conversation: Box::new(Conversation::of(conversation)),
                 by: Person::of(by),
                 side: side.index(),
                 on: *on,
