@@ -45,7 +45,15 @@ fn told(from: &Location, to: &Location, copied: Copied) -> String {
 struct Bar {
     in_place: bool,
     every: Duration,
-    last: Option<(Instant, &'static str)>,
+    last: Option<Last>,
+}
+
+/// What was shown last.
+struct Last {
+    at: Instant,
+    table: &'static str,
+    /// All rows of all tables.
+    whole: bool,
 }
 
 impl Bar {
@@ -56,11 +64,15 @@ impl Bar {
 
     fn show(&mut self, progress: Progress) {
         let now = Instant::now();
-        let fresh = |(at, table)| now.duration_since(at) < self.every && (self.in_place || table == progress.table);
-        if progress.done < progress.total && self.last.is_some_and(fresh) {
+        let whole = progress.done == progress.total;
+        let told = |last: &Last| {
+            let of_it = self.in_place || last.table == progress.table || last.whole;
+            last.whole == whole && of_it && (whole || now.duration_since(last.at) < self.every)
+        };
+        if self.last.as_ref().is_some_and(told) {
             return;
         }
-        self.last = Some((now, progress.table));
+        self.last = Some(Last { at: now, table: progress.table, whole });
         let (begin, end) = if self.in_place { ("\r\x1b[K", "") } else { ("", "\n") };
         let mut out = stderr().lock();
         // Without a standard error nobody looks.

@@ -190,8 +190,8 @@ fn a_copy_that_was_killed_is_run_again() {
         command
     };
     let mut child = command().stderr(Stdio::piped()).spawn().unwrap();
-    let progress = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
-    let in_the_middle = progress.skip_while(|line| !line.contains("messages")).next();
+    let mut progress = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let in_the_middle = progress.find(|line| line.contains("messages"));
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(in_the_middle.is_some_and(|line| line.contains("201001 rows")), "it says how far it is");

@@ -17,7 +17,14 @@ fn reads(readers: &Readers) -> Result<(), Error> {
 /// Has all connections made.
 fn fill(readers: &Readers, size: usize) {
     let all_are_out = Barrier::new(size);
-    let read = || readers.read(|_| Ok(drop(all_are_out.wait()))).unwrap();
+    let read = || {
+        readers
+            .read(|_| {
+                all_are_out.wait();
+                Ok(())
+            })
+            .unwrap();
+    };
     std::thread::scope(|scope| (0..size).for_each(|_| drop(scope.spawn(read))));
 }
 

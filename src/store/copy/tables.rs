@@ -8,9 +8,11 @@ use super::super::{Db, backend::MultiBackend};
 pub struct Table {
     pub name: &'static str,
     pub count: fn(&mut Db) -> QueryResult<i64>,
-    /// From the first database to the second, in a transaction for each piece; tells how many rows each piece has.
-    pub copy: fn(&mut Db, &mut Db, &mut dyn FnMut(u64)) -> QueryResult<()>,
+    pub copy: Copy,
 }
+
+/// From the first database to the second, in a transaction for each piece; tells how many rows each piece has.
+type Copy = fn(&mut Db, &mut Db, &mut dyn FnMut(u64)) -> QueryResult<()>;
 
 macro_rules! copied {
     ($($table:ident ($first:ident: $first_kind:ident $(, $key:ident: $kind:ident)*), $rows:literal {
