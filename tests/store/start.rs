@@ -106,6 +106,21 @@ fn two_servers_share_a_database_only_where_they_may() {
     });
 }
 
+/// The lock goes with its connection, and is taken again.
+#[test]
+fn a_lock_outlives_a_restart_of_postgresql() {
+    let mut postgres = TestPostgres::start();
+    let place = Place::on(&postgres);
+    let _held = place.location.lock(false).unwrap();
+    postgres.kill();
+    postgres.start_again();
+    let end = std::time::Instant::now() + shopbell_harness::PATIENCE;
+    while place.location.lock(false).is_ok() {
+        assert!(std::time::Instant::now() < end, "anybody may take the database");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+}
+
 #[test]
 fn a_commit_is_synced_and_readers_cannot_write() {
     each(|place: Place| {

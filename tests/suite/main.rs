@@ -14,6 +14,7 @@ mod liveness;
 mod nodes;
 mod offline;
 mod origins;
+mod postgresql;
 mod records;
 mod redis_away;
 mod rest;
