@@ -1,5 +1,7 @@
 //! The journal's transaction, through its writer and against real databases.
 
 mod batches;
+mod lanes;
+mod lost;
 mod scene;
 mod two_nodes;

@@ -74,6 +74,10 @@ const SETTINGS: &str = "SET lock_timeout = 500; SET enable_seqscan = off; SET en
 pub struct Writer {
     location: Location,
     db: Option<Db>,
+    /// Since when the batch in hand has been without a connection that holds.
+    lost_since: Option<Instant>,
+    /// The log has it that there is no connection.
+    is_logged: bool,
     people: People,
     remembers_since: Instant,
     held: Held,
@@ -93,6 +97,8 @@ impl Writer {
         let mut writer = Writer {
             location: location.clone(),
             db: None,
+            lost_since: None,
+            is_logged: false,
             people: People::default(),
             remembers_since: Instant::now(),
             held: Held::default(),
@@ -121,14 +127,19 @@ impl Writer {
         let mut pause = PAUSE;
         while self.db.is_none() {
             match self.connect() {
-                Ok(()) => tracing::info!("the journal is connected to its database again"),
-                Err(_) if Instant::now() + pause < until => {
-                    thread::sleep(pause);
-                    pause = (pause * 2).min(LONGEST_PAUSE);
+                Ok(()) => {
+                    tracing::info!("the journal is connected to its database again");
+                    self.is_logged = false;
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "the journal has no database");
-                    return false;
+                    if !std::mem::replace(&mut self.is_logged, true) {
+                        tracing::warn!(%error, "the journal has no database");
+                    }
+                    if Instant::now() + pause >= until {
+                        return false;
+                    }
+                    thread::sleep(pause);
+                    pause = (pause * 2).min(LONGEST_PAUSE);
                 }
             }
         }
@@ -144,13 +155,15 @@ impl Writer {
         if self.location.is_postgres() && self.remembers_since.elapsed() > MEMORY {
             self.forget();
         }
+        self.lost_since = None;
         self.commit_all(&mut batch.iter_mut().collect::<Vec<_>>())
     }
 
     fn commit_all(&mut self, batch: &mut [&mut Entry]) -> Vec<Answer> {
         let mut attempts = 0;
         loop {
-            if self.db.is_none() && !self.reconnect(Instant::now() + PATIENCE) {
+            let until = self.lost_since.unwrap_or_else(Instant::now) + PATIENCE;
+            if self.db.is_none() && !self.reconnect(until) {
                 return batch.iter().map(|entry| entry.fail()).collect();
             }
             let Failed { error, unknown } = match self.attempt(batch) {
@@ -164,9 +177,15 @@ impl Writer {
                 Trouble::Lost => {
                     tracing::warn!(%error, entries = batch.len(), unknown, "the journal's connection is lost");
                     self.db = None;
+                    let since = *self.lost_since.get_or_insert_with(Instant::now);
                     if unknown {
                         return self.commit_again(batch);
                     }
+                    // It may well be had again, and be of no use: a server that has become read-only.
+                    if since.elapsed() >= PATIENCE {
+                        return batch.iter().map(|entry| entry.fail()).collect();
+                    }
+                    thread::sleep(PAUSE * attempts);
                 }
                 // Some pause, and not the same on all nodes.
                 Trouble::Again if attempts < ATTEMPTS => {
