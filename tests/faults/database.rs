@@ -56,7 +56,7 @@ async fn its_synchronous_standby_takes_over() {
     sleep(Duration::from_secs(1)).await;
     let lost = Instant::now();
     scene.fleet.postgres.kill();
-    sleep(Duration::from_secs(sized(2, 10))).await;
+    sleep(Duration::from_secs(sized(4, 10))).await;
     let found = Instant::now();
     standby.promote();
     scene.recovers().await;
