@@ -476,7 +476,8 @@ impl User {
 
     /// Puts one more message into the way out, unless enough has been said.
     fn say(&mut self, conversation: Option<u64>) {
-        if self.stage.left.fetch_sub(1, Ordering::Relaxed) <= 0 {
+        let take = |left: i64| (left > 0).then(|| left - 1);
+        if self.stage.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_err() {
             return;
         }
         self.next += 1;
@@ -633,6 +634,7 @@ impl User {
         }
         self.out.remove(at);
         self.stage.ledger.refused();
+        self.stage.left.fetch_add(1, Ordering::Relaxed);
     }
 }
 
