@@ -31,7 +31,7 @@ use crate::{
         command::{Outcome, Snapshot},
         conversation::{Cause, Conversation, Moved, Standing, State},
         cursor::{Given, Which},
-        ids::{ConversationId, UserId},
+        ids::{ConversationId, Seq, UserId},
         people::{Agent, Person, Shop, Status},
         presence::{Noted, Of, Presence, Presences},
         refusal::Refusal,
@@ -297,8 +297,7 @@ impl ShopDispatcher {
             let (from, upto) = (known.told.reach(0, conversation.last_seq) + 1, conversation.last_seq);
             if from <= upto {
                 known.told.insert(from, upto);
-                let to = fanout::owned(audience::of_side(&conversation, Which::Second, &self.agents));
-                told_all.push(told(to, Push::HandOver { conversation: id, from, upto }));
+                told_all.extend(hand_over(&conversation, from, upto, &self.agents));
                 self.note_activity(now, ctx);
             }
         }
@@ -510,6 +509,17 @@ fn watch(noted: Option<Noted>, delay: Duration, ctx: &mut Context<ShopDispatcher
     }
 }
 
+/// Messages that this node was not told of, for the readers of both sides, as far as they are due to them. A session that has them reads
+/// nothing.
+fn hand_over(conversation: &Conversation, from: Seq, upto: Seq, agents: &[Agent]) -> Vec<Told> {
+    let due = |side| {
+        let from = from.max(conversation.side(side).delivered + 1);
+        let to = fanout::owned(audience::of_side(conversation, side, agents));
+        (from <= upto).then(|| told(to, Push::HandOver { conversation: conversation.id, from, upto }))
+    };
+    [Which::First, Which::Second].into_iter().filter_map(due).collect()
+}
+
 /// Those in the conversation: the buyer and the claimant.
 fn members(conversation: &Conversation) -> Vec<UserId> {
     let claimant = conversation.claimant().map(|agent| agent.id);
@@ -590,9 +600,7 @@ impl Handler<Swept> for ShopDispatcher {
                     let from = known.told.reach(0, upto) + 1;
                     if from <= upto {
                         known.told.insert(from, upto);
-                        let to = fanout::owned(audience::of_side(&known.conversation, Which::Second, &self.agents));
-                        let push = Push::HandOver { conversation: id, from, upto };
-                        missed.push(told(to, push));
+                        missed.extend(hand_over(&known.conversation, from, upto, &self.agents));
                     }
                 }
                 None if resolved => {}
