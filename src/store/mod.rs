@@ -65,6 +65,8 @@ pub enum Error {
     Migrate(String),
     #[error("no connection: {0}")]
     Pool(#[from] r2d2::Error),
+    #[error("no connection: {0}")]
+    Down(String),
     #[error("{0} does not answer, and too many connections to it are lost")]
     Lost(String),
     #[error(transparent)]

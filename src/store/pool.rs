@@ -44,7 +44,11 @@ struct Pools {
 struct Current {
     pool: r2d2::Pool<Manager>,
     readings: Mutex<Readings>,
+    failure: Failure,
 }
+
+/// Why the last attempt to connect has failed, if it has. Attempts go on by themselves until one succeeds.
+type Failure = Arc<Mutex<Option<String>>>;
 
 /// Since when connections are out, by the order in which they went.
 #[derive(Default)]
@@ -70,7 +74,8 @@ impl Readers {
     /// Runs `read` on a connection, within one snapshot of the database. Blocks.
     ///
     /// # Errors
-    /// [`Error::Pool`] after 2 s without a connection, [`Error::Lost`] at once where too many are lost, [`Error::Query`].
+    /// [`Error::Pool`] after 2 s without a connection; at once, [`Error::Down`] where none can be made, and [`Error::Lost`] where too many
+    /// are lost; [`Error::Query`].
     pub fn read<T>(&self, read: impl FnOnce(&mut Db) -> Result<T, DbError>) -> Result<T, Error> {
         let current = self.current()?;
         let (mut reader, _out) = begun(&current)?;
@@ -102,6 +107,7 @@ impl Readers {
 
 impl Current {
     fn new(location: &Location, size: u32) -> Current {
+        let failure = Failure::default();
         let pool = r2d2::Pool::builder()
             .max_size(size)
             .min_idle(Some(0))
@@ -109,8 +115,16 @@ impl Current {
             .error_handler(Box::new(Quiet))
             // A connection that has died is found by the reading that it fails, not by asking before every one.
             .test_on_check_out(false)
-            .build_unchecked(Manager(location.clone()));
-        Current { pool, readings: Mutex::default() }
+            .build_unchecked(Manager { location: location.clone(), failure: failure.clone() });
+        Current { pool, readings: Mutex::default(), failure }
+    }
+
+    /// Why there are no connections, where it is known.
+    fn check(&self) -> Result<(), Error> {
+        match held(&self.failure).as_ref() {
+            Some(cause) if self.pool.state().connections == 0 => Err(Error::Down(cause.clone())),
+            _ => Ok(()),
+        }
     }
 
     fn is_lost(&self, size: u32) -> bool {
@@ -148,6 +162,7 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn begun(current: &Arc<Current>) -> Result<(r2d2::PooledConnection<Manager>, Out), Error> {
     let mut dead = 0;
     loop {
+        current.check()?;
         let mut reader = current.pool.get()?;
         let (out, started) = (current.go_out(), Instant::now());
         match begin(&mut reader.db) {
@@ -172,7 +187,10 @@ pub(super) fn begin(db: &mut Db) -> Result<(), DbError> {
     }
 }
 
-struct Manager(Location);
+struct Manager {
+    location: Location,
+    failure: Failure,
+}
 
 struct Reader {
     db: Db,
@@ -184,7 +202,9 @@ impl r2d2::ManageConnection for Manager {
     type Error = Error;
 
     fn connect(&self) -> Result<Reader, Error> {
-        Ok(Reader { db: self.0.reader()?, broken: false })
+        let reader = self.location.reader();
+        *held(&self.failure) = reader.as_ref().err().map(ToString::to_string);
+        Ok(Reader { db: reader?, broken: false })
     }
 
     fn is_valid(&self, reader: &mut Reader) -> Result<(), Error> {

@@ -58,6 +58,9 @@ fn connections_that_have_died_are_left_behind() {
     let started = Instant::now();
     assert!(reads(&readers).is_err());
     assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+    let (started, error) = (Instant::now(), reads(&readers).unwrap_err());
+    assert!(matches!(error, Error::Down(_)) && error.to_string().contains("Connection refused"), "{error}");
+    assert!(started.elapsed() < Duration::from_millis(500), "known by now: {:?}", started.elapsed());
     postgres.start_again();
     let took = until_it_reads(&readers);
     assert!(took < Duration::from_secs(3), "{took:?}");
