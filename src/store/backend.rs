@@ -1,7 +1,7 @@
 //! One connection type over both backends.
 //!
 //! Selects, joins, boxed queries, updates, deletes and single inserts are written once, for [`Db`]. What the derived backend leaves
-//! out is rendered by whichever backend the connection has: a statement wrapped in [`Both`], or a block in `on_each!`.
+//! out is rendered by whichever backend the connection has: a statement wrapped in [`Both`]; where the two differ, `match`.
 
 use diesel::{
     Connection, PgConnection, QueryResult, SqliteConnection,
@@ -76,16 +76,3 @@ diesel::define_sql_function! {
     /// Small letters for A to Z, and nothing else: SQLite's function does no more, and PostgreSQL's does not under the collation "C".
     fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
 }
-
-/// Runs a block with the concrete connection, compiled once for each backend: for inserts of many rows.
-#[allow(unused_macros)]
-macro_rules! on_each {
-    ($db:expr, $connection:ident => $body:expr) => {
-        match $db {
-            $crate::store::backend::Db::Postgres($connection) => $body,
-            $crate::store::backend::Db::Sqlite($connection) => $body,
-        }
-    };
-}
-#[allow(unused_imports)]
-pub(crate) use on_each;
