@@ -21,8 +21,8 @@ use crate::domain::{
     people::Status,
 };
 
-#[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
-#[diesel(table_name = t, treat_none_as_default_value = false, treat_none_as_null = true)]
+#[derive(Clone, Debug, Queryable, Selectable, Insertable)]
+#[diesel(table_name = t, treat_none_as_default_value = false)]
 pub struct Row {
     pub id: i64,
     pub shop_id: Option<i64>,
@@ -318,16 +318,18 @@ pub fn insert(db: &mut Db, conversations: &[Arc<Conversation>]) -> QueryResult<(
     }
 }
 
-/// Writes what can change of conversations; who is in them cannot.
-pub fn update(db: &mut Db, conversations: &[Arc<Conversation>]) -> QueryResult<()> {
-    let rows: Vec<Row> = conversations.iter().map(|c| Row::of(c)).collect();
-    if rows.is_empty() {
+/// Writes what can change of conversations; who is in them cannot. Of those that have `moved`, it is only the cursors.
+///
+/// SQLite writes every index anew that has a column which is set, changed or not: so no more columns are set than must be.
+pub fn update(db: &mut Db, changed: &[Arc<Conversation>], moved: &[Arc<Conversation>]) -> QueryResult<()> {
+    if changed.is_empty() && moved.is_empty() {
         return Ok(());
     }
     let Db::Postgres(db) = db else {
-        let one = |row: Row| diesel::update(t::table.find(row.id)).set(row).execute(db).map(drop);
-        return rows.into_iter().try_for_each(one);
+        changed.iter().try_for_each(|c| update_one(db, Row::of(c)))?;
+        return moved.iter().try_for_each(|c| move_one(db, c));
     };
+    let rows: Vec<Row> = changed.iter().chain(moved).map(|c| Row::of(c)).collect();
     let all = || rows.iter();
     unnest::<()>(
         "UPDATE conversations c SET state = k.state, claimed_by = k.claimed_by, claim_version = k.claim_version, \
@@ -364,6 +366,48 @@ pub fn update(db: &mut Db, conversations: &[Arc<Conversation>]) -> QueryResult<(
     )
     .execute(db)
     .map(drop)
+}
+
+fn update_one(db: &mut Db, row: Row) -> QueryResult<()> {
+    let claim = (
+        t::state.eq(row.state),
+        t::claimed_by.eq(row.claimed_by),
+        t::claim_version.eq(row.claim_version),
+        t::waiting_since.eq(row.waiting_since),
+        t::opened_at.eq(row.opened_at),
+        t::opened_seq.eq(row.opened_seq),
+        t::returned.eq(row.returned),
+        t::ticket.eq(row.ticket),
+    );
+    let messages = (
+        t::last_seq.eq(row.last_seq),
+        t::first_said.eq(row.first_said),
+        t::second_said.eq(row.second_said),
+        t::updated_at.eq(row.updated_at),
+        t::revision.eq(row.revision),
+    );
+    let cursors = (
+        t::first_delivered.eq(row.first_delivered),
+        t::first_read.eq(row.first_read),
+        t::first_unread.eq(row.first_unread),
+        t::second_delivered.eq(row.second_delivered),
+        t::second_read.eq(row.second_read),
+        t::second_unread.eq(row.second_unread),
+    );
+    diesel::update(t::table.find(row.id)).set((claim, messages, cursors)).execute(db).map(drop)
+}
+
+fn move_one(db: &mut Db, c: &Conversation) -> QueryResult<()> {
+    let cursors = (
+        t::first_delivered.eq(c.first.delivered),
+        t::first_read.eq(c.first.read),
+        t::first_unread.eq(c.first.unread),
+        t::second_delivered.eq(c.second.delivered),
+        t::second_read.eq(c.second.read),
+        t::second_unread.eq(c.second.unread),
+        t::revision.eq(c.revision),
+    );
+    diesel::update(t::table.find(c.id.0)).set(cursors).execute(db).map(drop)
 }
 
 /// Messages that a user has not acked in a conversation for which it reads.

@@ -123,7 +123,7 @@ impl World {
         db.write(|db| {
             let mut conversation = conversations::take(db, people, &BTreeSet::from([id]), &[id])?.here.pop().unwrap();
             let changed = change(&mut conversation);
-            conversations::update(db, &[Arc::new(conversation)])?;
+            conversations::update(db, &[Arc::new(conversation)], &[])?;
             diesel::QueryResult::Ok(changed)
         })
         .unwrap()

@@ -75,6 +75,7 @@ struct InHand {
     conversation: Arc<Conversation>,
     last: Option<Arc<Message>>,
     is_new: bool,
+    /// Something else than cursors has changed.
     is_changed: bool,
     /// Only the last movement of a batch is written.
     moved: [Moved; 2],
@@ -119,14 +120,19 @@ impl Deciding<'_> {
     }
 
     fn finish(mut self, answers: Vec<Answer>) -> Decided {
-        let mut hand: Vec<InHand> = self.hand.into_values().filter(|hand| hand.is_changed).collect();
+        let mut hand: Vec<InHand> = self.hand.into_values().collect();
         hand.sort_unstable_by_key(|hand| hand.conversation.id);
-        for InHand { conversation, is_new, moved, moved_at, .. } in hand {
+        for InHand { conversation, is_new, is_changed, moved, moved_at, .. } in hand {
             for side in [Which::First, Which::Second] {
                 let moved = moved[side.index() as usize];
                 self.rows.receipts.push(receipts::New { conversation: conversation.id, side, moved, at: moved_at });
             }
-            if is_new { &mut self.rows.opened } else { &mut self.rows.changed }.push(conversation);
+            let rows = &mut self.rows;
+            match (is_new, is_changed) {
+                (true, _) => rows.opened.push(conversation),
+                (false, true) => rows.changed.push(conversation),
+                (false, false) => rows.moved.push(conversation),
+            }
         }
         self.rows.messages.sort_unstable_by_key(|new| (new.message.conversation, new.message.seq));
         Decided { answers, rows: self.rows }
@@ -345,7 +351,7 @@ impl Deciding<'_> {
         let now_is = if after == before {
             Arc::new(conversation)
         } else {
-            let hand = self.put(conversation);
+            let hand = self.hold(conversation);
             hand.note_moved(side, moved, now);
             hand.conversation.clone()
         };
@@ -475,13 +481,21 @@ impl Deciding<'_> {
 
     // What is to be written.
 
+    /// A conversation has come to stand so.
     fn put(&mut self, conversation: Conversation) -> &mut InHand {
+        let hand = self.hold(conversation);
+        hand.is_changed = true;
+        hand
+    }
+
+    /// The same, where only a cursor has moved.
+    fn hold(&mut self, conversation: Conversation) -> &mut InHand {
         let conversation = Arc::new(conversation);
         let hand = self.hand.entry(conversation.id).or_insert_with(|| InHand {
             conversation: conversation.clone(),
             last: None,
             is_new: false,
-            is_changed: true,
+            is_changed: false,
             moved: [Moved::default(); 2],
             moved_at: Timestamp(0),
         });

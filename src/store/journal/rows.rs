@@ -20,6 +20,8 @@ pub struct Rows {
     pub opened: Vec<Arc<Conversation>>,
     /// The same, of those that were there before.
     pub changed: Vec<Arc<Conversation>>,
+    /// The same, of those of which nothing has changed but cursors.
+    pub moved: Vec<Arc<Conversation>>,
     pub tickets: BTreeMap<(ConversationId, i64), tickets::Change>,
     /// By conversation and `seq`.
     pub messages: Vec<messages::New>,

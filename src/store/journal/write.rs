@@ -7,7 +7,7 @@ use crate::store::{Db, agents, conversations, messages, receipts, tickets, timel
 
 pub fn write(db: &mut Db, rows: &Rows) -> QueryResult<()> {
     conversations::insert(db, &rows.opened)?;
-    conversations::update(db, &rows.changed)?;
+    conversations::update(db, &rows.changed, &rows.moved)?;
     tickets::write(db, &rows.tickets)?;
     messages::insert(db, &rows.messages)?;
     for (id, seq) in &rows.recalls {
