@@ -1,5 +1,6 @@
 //! Delivery to who is connected: audience, cursors, receipts, repeats (the contract's section 2.3).
 
+use super::lists::talking;
 use super::scene::Scene;
 use shopbell_harness::{Person, TestNode, Value, json, long};
 use std::time::{Duration, Instant};
@@ -392,4 +393,21 @@ async fn inbox_tells_a_console_where_it_stands() {
     let own = buyers[0].ok(json!({"type": "inbox"})).await;
     assert_eq!(own["conversations"].as_array().unwrap().len(), 1, "{own}");
     assert_eq!(buyers[0].ask(json!({"type": "inbox", "shop": "acme"})).await["type"], "error");
+}
+
+#[tokio::test]
+async fn an_ack_counts_though_its_sender_leaves_at_once() {
+    let node = TestNode::start().await;
+    let (mut a1, mut b1, conversation) = talking(&node).await;
+    b1.leave().await;
+    a1.say(conversation, "one").await;
+    for _ in 0..10 {
+        // A session that has just come does not know yet where its conversation is dealt with.
+        b1.come_back(node.base()).await;
+        let heard = b1.hears_unacked("one").await;
+        b1.tell(json!({"type": "ack", "conversation": conversation, "seq": heard["seq"]})).await;
+        b1.leave().await;
+        a1.expect(json!({"type": "delivered", "by": "b1", "seq": heard["seq"]})).await;
+        a1.say(conversation, "one").await;
+    }
 }

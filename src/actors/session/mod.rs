@@ -30,8 +30,8 @@ use super::{
 };
 use crate::{
     domain::{
-        command::Target,
-        ids::ConversationId,
+        command::{Act, Target},
+        ids::{ConversationId, Seq},
         offline::{Entry, Op},
         people::{Agent, Person, Shop},
         rate::{Bucket, Strikes},
@@ -294,6 +294,16 @@ impl Session {
         let mut push = |conversation, seq| {
             unacked.push(Op::Push { to: of.clone(), entry: Entry { conversation, seq } });
         };
+        // What a client has said to have received counts, though its conversation's dispatcher is still being looked up.
+        let acks: Vec<_> = member.routing.drain().flat_map(|(_, waiting)| waiting).filter_map(ack).collect();
+        let node = self.node.clone();
+        let Some(member) = self.member() else { return };
+        for (conversation, seq) in acks {
+            let given = member.window.ack(conversation, seq);
+            let act = Act::Ack { conversation, seq, given, viewing: member.viewing.contains(&conversation) };
+            let (node, by) = (node.clone(), of.clone());
+            actix::spawn(async move { node.run(by, &Target::Conversation(conversation), act).await });
+        }
         member.window.unacked().for_each(|(conversation, seq)| push(conversation, seq));
         member.window.unsent().take(PENDING_MAX).for_each(|(conversation, seq)| push(conversation, seq));
         let unregister = Unregister { user: of.id, session: self.id, unacked };
@@ -307,6 +317,13 @@ impl Handler<Push> for Connection<Session> {
     fn handle(&mut self, push: Push, ctx: &mut Self::Context) {
         let (session, link) = self.parts();
         session.push(push, link, ctx);
+    }
+}
+
+fn ack(Incoming { frame, .. }: Incoming) -> Option<(ConversationId, Seq)> {
+    match frame {
+        Frame::Ack { conversation, seq } => Some((conversation, seq)),
+        _ => None,
     }
 }
 
