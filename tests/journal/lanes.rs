@@ -117,6 +117,7 @@ async fn a_database_that_stands_still_is_unavailable_and_its_late_outcomes_are_t
     for reply in [first.unwrap().map(drop), second.unwrap().map(drop), job] {
         assert!(is_unavailable(&reply.unwrap_err()));
     }
+    // Until then the lane has got another writer, too.
     assert!(asked.elapsed() < Duration::from_secs(6), "{:?}", asked.elapsed());
     postgres.thaw();
     let back = world.until_stored("after").await;
@@ -150,6 +151,26 @@ async fn a_database_that_is_away_is_unavailable_at_once_and_found_within_a_secon
     postgres.start_again();
     let back = world.until_stored("after").await;
     assert!(back < Duration::from_secs(1), "{back:?}");
+}
+
+#[actix::test]
+async fn a_standby_takes_over_from_a_server_that_stands_still() {
+    let primary = TestPostgres::start();
+    let database = primary.fresh();
+    let standby = primary.standby();
+    let mut scene = Scene::at(&TestPostgres::url_of_any(&[&primary, &standby], &database), None);
+    let world = World::new(&mut scene);
+    assert!(world.send("before").await.unwrap().is_ok());
+    primary.freeze();
+    let first = world.send("first");
+    assert!(is_unavailable(&first.await.unwrap().unwrap_err()));
+    standby.promote();
+    standby.ask("postgres", "ALTER SYSTEM RESET synchronous_standby_names");
+    standby.ask("postgres", "SELECT pg_reload_conf()");
+    let back = world.until_stored("after").await;
+    assert!(back < Duration::from_secs(8), "{back:?}");
+    assert_eq!(standby.ask(&database, "SELECT count(*) FROM messages WHERE client_id = 'before'"), "1");
+    primary.thaw();
 }
 
 #[actix::test]

@@ -2,7 +2,10 @@
 
 use std::{
     io,
-    sync::mpsc::{self, TryRecvError},
+    sync::{
+        Arc,
+        mpsc::{self, TryRecvError},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -26,6 +29,11 @@ const FULL: Refusal = Refusal::Unavailable { retry_after_ms: 200 };
 const WAITS: Duration = Duration::from_secs(2);
 /// … and what is in flight for so long: nobody knows what will become of it.
 const FLIES: Duration = Duration::from_secs(3);
+/// A writer that has been at one batch for so long hangs on a server that stands still, and will not find the one that takes its
+/// place: another writer is to look for that.
+const STANDS_STILL: Duration = Duration::from_secs(4);
+/// More writers than these do not hang at a time: each has a connection.
+const HANGING: usize = 3;
 /// How long a writer without a connection looks for one before it sees whether it is still wanted.
 const SEARCH: Duration = Duration::from_secs(1);
 
@@ -33,9 +41,23 @@ pub struct Lane {
     batcher: Batcher<Waiting>,
     /// Of the batch in flight, in its order.
     in_flight: Vec<InFlight>,
+    /// The batches of writers that have been replaced.
+    given_up: Vec<(Seat, Vec<InFlight>)>,
     /// Since when the writer has been at its batch, or without a connection.
     busy_since: Option<Instant>,
     writer: mpsc::Sender<Vec<Entry>>,
+    seat: Seat,
+    spare: Option<Writer>,
+    /// One for this lane, and one for each of its writers.
+    writers: Arc<()>,
+    journal: Addr<Journal>,
+}
+
+/// Which writer this is of which lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seat {
+    pub lane: usize,
+    turn: usize,
 }
 
 pub struct Waiting {
@@ -74,11 +96,25 @@ impl Lane {
     /// # Errors
     /// When there is no thread to be had.
     pub fn start(number: usize, writer: Writer, journal: Addr<Journal>) -> io::Result<Lane> {
-        let (send, batches) = mpsc::channel();
-        let work = move || write_all(number, writer, &batches, &journal);
-        thread::Builder::new().name(format!("journal-{number}")).spawn(work)?;
-        let batcher = Batcher::new(CAPACITY, LARGEST);
-        Ok(Lane { batcher, in_flight: Vec::new(), busy_since: None, writer: send })
+        let (batcher, writers) = (Batcher::new(CAPACITY, LARGEST), Arc::new(()));
+        let (spare, seat) = (writer.spare(), Seat { lane: number, turn: 0 });
+        let send = seat.take(writer, journal.clone(), writers.clone())?;
+        let (in_flight, given_up) = (Vec::new(), Vec::new());
+        Ok(Lane { batcher, in_flight, given_up, busy_since: None, writer: send, seat, spare, writers, journal })
+    }
+
+    /// Gives the writer up, with its batch; another one takes over as soon as it has a connection.
+    fn replace(&mut self) {
+        let Some(fresh) = self.spare.as_ref().and_then(Writer::spare) else { return };
+        let seat = Seat { turn: self.seat.turn + 1, ..self.seat };
+        match seat.take(fresh, self.journal.clone(), self.writers.clone()) {
+            Ok(writer) => {
+                tracing::error!(lane = seat.lane, "a writer of the journal stands still, another one takes its place");
+                self.given_up.push((self.seat, std::mem::take(&mut self.in_flight)));
+                (self.writer, self.seat) = (writer, seat);
+            }
+            Err(error) => tracing::error!(%error, "no thread for another writer of the journal"),
+        }
     }
 
     pub fn push(&mut self, waiting: Waiting) {
@@ -100,7 +136,10 @@ impl Lane {
     }
 
     /// The batch has been dealt with.
-    pub fn done(&mut self, fates: Vec<Fate>, ready: bool) {
+    pub fn done(&mut self, of: Seat, fates: Vec<Fate>, ready: bool) {
+        if of != self.seat {
+            return self.done_late(of, fates);
+        }
         let (mut told, mut later) = (Vec::with_capacity(fates.len()), Vec::new());
         for (InFlight { back, since }, fate) in std::mem::take(&mut self.in_flight).into_iter().zip(fates) {
             match fate {
@@ -113,13 +152,27 @@ impl Lane {
         }
         self.batcher.put_back(later);
         if ready {
-            self.ready(); // The next batch is on its way while this one is told.
+            self.ready(of); // The next batch is on its way while this one is told.
         }
         told.into_iter().for_each(|(back, reply)| back.tell(reply));
     }
 
+    /// A writer that was given up has got on after all: what it has done has happened. Whoever asked has been answered.
+    fn done_late(&mut self, of: Seat, fates: Vec<Fate>) {
+        let Some(at) = self.given_up.iter().position(|(seat, _)| *seat == of) else { return };
+        let (_, in_flight) = self.given_up.swap_remove(at);
+        for (flying, fate) in in_flight.into_iter().zip(fates) {
+            if let (Some(back), Fate::Command(Ok(outcome))) = (flying.back, fate) {
+                back.tell(Ok(outcome));
+            }
+        }
+    }
+
     /// The writer takes the next batch.
-    pub fn ready(&mut self) {
+    pub fn ready(&mut self, of: Seat) {
+        if of != self.seat {
+            return;
+        }
         self.batcher.written();
         self.busy_since = None;
         self.write();
@@ -143,6 +196,10 @@ impl Lane {
                 to.do_send(Written { reply: Err(Refusal::BUSY), asked });
             }
         }
+        let hanging = Arc::strong_count(&self.writers) - 1;
+        if busy >= STANDS_STILL && !self.in_flight.is_empty() && hanging <= HANGING {
+            self.replace();
+        }
     }
 
     /// Whether everything that has come is written, or refused.
@@ -161,8 +218,30 @@ fn refuse(Waiting { entry, back, .. }: Waiting, why: Refusal) {
     }
 }
 
-fn write_all(lane: usize, mut writer: Writer, batches: &mpsc::Receiver<Vec<Entry>>, journal: &Addr<Journal>) {
-    while let Ok(mut batch) = batches.recv() {
+impl Seat {
+    /// Starts the thread that writes; gives what it takes batches from.
+    fn take(self, writer: Writer, journal: Addr<Journal>, alive: Arc<()>) -> io::Result<mpsc::Sender<Vec<Entry>>> {
+        let (send, batches) = mpsc::channel();
+        let work = move || {
+            write_all(self, writer, &batches, &journal);
+            drop(alive);
+        };
+        thread::Builder::new().name(format!("journal-{}", self.lane)).spawn(work)?;
+        Ok(send)
+    }
+}
+
+fn write_all(seat: Seat, mut writer: Writer, batches: &mpsc::Receiver<Vec<Entry>>, journal: &Addr<Journal>) {
+    loop {
+        if !writer.is_connected() {
+            while !writer.reconnect(Instant::now() + SEARCH) {
+                if matches!(batches.try_recv(), Err(TryRecvError::Disconnected)) {
+                    return;
+                }
+            }
+            journal.do_send(Ready(seat));
+        }
+        let Ok(mut batch) = batches.recv() else { return };
         let started = Instant::now();
         let answers = writer.commit(&mut batch);
         metrics::histogram!("shopbell_journal_commit_seconds").record(started.elapsed().as_secs_f64());
@@ -181,15 +260,7 @@ fn write_all(lane: usize, mut writer: Writer, batches: &mpsc::Receiver<Vec<Entry
         }
         let ready = writer.is_connected();
         // Outcomes first: whoever waits for a job may act on it at once.
-        journal.do_send(Done { lane, fates, ready });
+        journal.do_send(Done { of: seat, fates, ready });
         jobs.into_iter().for_each(|(job, done)| job.done(done));
-        if !ready {
-            while !writer.reconnect(Instant::now() + SEARCH) {
-                if matches!(batches.try_recv(), Err(TryRecvError::Disconnected)) {
-                    return;
-                }
-            }
-            journal.do_send(Ready(lane));
-        }
     }
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use actix::prelude::*;
 use tokio::sync::oneshot;
 
-use self::lane::{Fate, Lane, Return, Waiting};
+use self::lane::{Fate, Lane, Return, Seat, Waiting};
 pub use self::{
     call::{WriteError, write, write_apart},
     checkpoint::checkpoint_beside,
@@ -82,7 +82,7 @@ impl Actor for Journal {
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Done {
-    lane: usize,
+    of: Seat,
     fates: Vec<Fate>,
     ready: bool,
 }
@@ -90,9 +90,9 @@ struct Done {
 impl Handler<Done> for Journal {
     type Result = ();
 
-    fn handle(&mut self, Done { lane, fates, ready }: Done, _: &mut Self::Context) {
-        if let Some(lane) = self.lanes.get_mut(lane) {
-            lane.done(fates, ready);
+    fn handle(&mut self, Done { of, fates, ready }: Done, _: &mut Self::Context) {
+        if let Some(lane) = self.lanes.get_mut(of.lane) {
+            lane.done(of, fates, ready);
         }
         self.drain();
     }
@@ -101,14 +101,14 @@ impl Handler<Done> for Journal {
 /// From a lane's writer: it has a connection again.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Ready(usize);
+struct Ready(Seat);
 
 impl Handler<Ready> for Journal {
     type Result = ();
 
-    fn handle(&mut self, Ready(lane): Ready, _: &mut Self::Context) {
-        if let Some(lane) = self.lanes.get_mut(lane) {
-            lane.ready();
+    fn handle(&mut self, Ready(of): Ready, _: &mut Self::Context) {
+        if let Some(lane) = self.lanes.get_mut(of.lane) {
+            lane.ready(of);
         }
     }
 }

@@ -94,18 +94,20 @@ impl Writer {
     /// # Errors
     /// When the database cannot be opened.
     pub fn open(location: &Location, rules: Rules) -> Result<Writer, Error> {
-        let mut writer = Writer {
-            location: location.clone(),
-            db: None,
-            lost_since: None,
-            is_logged: false,
-            people: People::default(),
-            remembers_since: Instant::now(),
-            held: Held::default(),
-            rules,
-        };
+        let mut writer = Writer::unconnected(location.clone(), rules);
         writer.connect()?;
         Ok(writer)
+    }
+
+    fn unconnected(location: Location, rules: Rules) -> Writer {
+        let (people, held) = (People::default(), Held::default());
+        let remembers_since = Instant::now();
+        Writer { location, db: None, lost_since: None, is_logged: false, people, remembers_since, held, rules }
+    }
+
+    /// One that may take the place of this, if this should stand still; it has no connection yet. On SQLite there is one writer.
+    pub fn spare(&self) -> Option<Writer> {
+        self.location.is_postgres().then(|| Writer::unconnected(self.location.clone(), self.rules))
     }
 
     fn connect(&mut self) -> Result<(), Error> {
