@@ -47,9 +47,9 @@ SHOPBELL_TEST_DATABASE=postgres cargo test --quiet --test suite
 step 'RFC 6455 conformance'
 scripts/conformance.sh
 
-step 'proofs, on a release build'
+step 'proofs and faults, on a release build'
 cargo build --quiet --release
-SHOPBELL_BIN=$PWD/target/release/shopbell cargo test --quiet --test proofs -- --nocapture --test-threads 1
+SHOPBELL_BIN=$PWD/target/release/shopbell cargo test --quiet --test proofs --test faults -- --nocapture --test-threads 1
 
 step 'three nodes behind a balancer'
 PORT=0 SHOPBELL_BIN=$PWD/target/release/shopbell scripts/cluster-demo.sh --once

@@ -25,6 +25,8 @@ async fn a_node_stands_still_inside_a_transaction() {
             repair.whole().as_secs_f64()
         );
         sleep(Duration::from_secs(sized(5, 15)).saturating_sub(stopped.elapsed())).await;
+        let others = 1..NODES;
+        others.for_each(|other| assert!(scene.watch.was_ready(other, stopped..Instant::now()) > 0));
         signal(pid, "CONT");
         scene.recovers().await;
     }

@@ -65,7 +65,8 @@ impl History {
         self.file.lock().expect("nobody panics while writing").flush().expect("there is space");
     }
 
-    fn path(&self) -> PathBuf {
+    /// Where it is; what was written last may be missing until somebody asks for a verdict.
+    pub fn path(&self) -> PathBuf {
         self.dir.path().join("log.jsonl")
     }
 }

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod bad_wire;
+mod check_history;
 mod claims;
 mod command_line;
 mod delivery;
