@@ -86,10 +86,12 @@ impl Fanout {
         told: Option<&Given>,
     ) {
         let (conversation, seq) = (message.conversation, message.seq);
-        // What the receiver has acked has been told, and all before the present ticket; beyond that, this node knows what it has told.
+        // What the receiver has acked has been told, and to agents all before the present ticket; beyond that, this node knows what it has
+        // told.
         let acked = now.conversation.side(message.side.other()).delivered;
+        let ticket = if message.side == Which::First { now.conversation.opened_seq - 1 } else { 0 };
         let told = told.map_or(0, |told| told.reach(0, seq - 1));
-        let after = acked.max(now.conversation.opened_seq - 1).max(told).min(seq - 1);
+        let after = acked.max(ticket).max(told).min(seq - 1);
         let frame = encode_text(event::message(message, false));
         let push = |due| Push::Message { conversation, seq, after, frame: frame.clone(), due };
         let to = owned(audience::of_message(&now.conversation, message, agents));

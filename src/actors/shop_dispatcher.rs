@@ -65,8 +65,8 @@ pub struct ShopDispatcher {
     here: HashSet<UserId>,
     /// The conversations that are not resolved.
     open: HashMap<ConversationId, Known>,
-    /// Those that have been resolved lately, with their revision: what comes late does not open them again.
-    resolved: HashMap<ConversationId, (i64, Instant)>,
+    /// Those that have been resolved lately: what comes late does not open them again.
+    resolved: HashMap<ConversationId, Resolved>,
     of_buyer: HashMap<UserId, ConversationId>,
     line: WaitingLine,
     /// What those who wait have last been told, and when.
@@ -79,6 +79,12 @@ pub struct ShopDispatcher {
 struct Known {
     conversation: Arc<Conversation>,
     /// The messages that have been told on this node.
+    told: Given,
+}
+
+struct Resolved {
+    revision: i64,
+    since: Instant,
     told: Given,
 }
 
@@ -193,22 +199,22 @@ impl ShopDispatcher {
     fn note(&mut self, conversation: &Arc<Conversation>) -> bool {
         let (id, buyer, revision) = (conversation.id, conversation.first_person().id, conversation.revision);
         let known = self.open.get(&id).map(|known| known.conversation.revision);
-        if known.or(self.resolved.get(&id).map(|it| it.0)).is_some_and(|known| known > revision) {
+        if known.or(self.resolved.get(&id).map(|it| it.revision)).is_some_and(|known| known > revision) {
             return false;
         }
         self.line.update(conversation);
         if conversation.state == State::Resolved {
-            self.open.remove(&id);
             self.of_buyer.remove(&buyer);
             self.activity.remove(&id);
-            self.resolved.insert(id, (revision, Instant::now()));
+            let told = match self.open.remove(&id) {
+                Some(known) => known.told,
+                None => self.told_before(conversation),
+            };
+            self.resolved.insert(id, Resolved { revision, since: Instant::now(), told });
         } else {
+            let told = self.told_before(conversation);
             self.resolved.remove(&id);
-            let known = self.open.entry(id).or_insert_with(|| {
-                let mut told = Given::default();
-                told.insert(1, conversation.opened_seq - 1);
-                Known { conversation: conversation.clone(), told }
-            });
+            let known = self.open.entry(id).or_insert_with(|| Known { conversation: conversation.clone(), told });
             known.conversation = conversation.clone();
             self.of_buyer.insert(buyer, id);
         }
@@ -216,6 +222,23 @@ impl ShopDispatcher {
             self.told_position.remove(&id);
         }
         true
+    }
+
+    /// What has been told of a conversation that is not open: what is remembered, else what the buyer has acked.
+    fn told_before(&self, conversation: &Conversation) -> Given {
+        self.resolved.get(&conversation.id).map_or_else(
+            || {
+                let mut told = Given::default();
+                told.insert(1, conversation.first.delivered);
+                told
+            },
+            |resolved| resolved.told.clone(),
+        )
+    }
+
+    fn told_of(&mut self, id: ConversationId) -> Option<&mut Given> {
+        let open = self.open.get_mut(&id).map(|known| &mut known.told);
+        open.or(self.resolved.get_mut(&id).map(|resolved| &mut resolved.told))
     }
 
     /// A conversation has been resolved, nobody knows how.
@@ -234,7 +257,10 @@ impl ShopDispatcher {
     /// Whom to tell, on this node, of something that has been written here or on another.
     fn fan_out(&self, outcome: &Outcome, except: Option<SessionId>) -> Fanout {
         let told = match outcome {
-            Outcome::Stored { message, .. } => self.open.get(&message.conversation).map(|known| &known.told),
+            Outcome::Stored { message, .. } => {
+                let open = self.open.get(&message.conversation).map(|known| &known.told);
+                open.or(self.resolved.get(&message.conversation).map(|resolved| &resolved.told))
+            }
             _ => None,
         };
         if self.is_outdated(outcome) { Fanout::default() } else { Fanout::of(outcome, &self.agents, except, told) }
@@ -244,7 +270,7 @@ impl ShopDispatcher {
     fn is_outdated(&self, outcome: &Outcome) -> bool {
         let known = |now: &Conversation| {
             let open = self.open.get(&now.id).map(|known| known.conversation.revision);
-            open.or(self.resolved.get(&now.id).map(|it| it.0)).is_some_and(|known| known > now.revision)
+            open.or(self.resolved.get(&now.id).map(|it| it.revision)).is_some_and(|known| known > now.revision)
         };
         match outcome {
             Outcome::Changed { now, .. } => known(&now.conversation),
@@ -293,10 +319,10 @@ impl ShopDispatcher {
             return;
         }
         let mut told_all = fanout.told;
-        if let Some(known) = self.open.get_mut(&id) {
-            let (from, upto) = (known.told.reach(0, conversation.last_seq) + 1, conversation.last_seq);
+        if let Some(told) = self.told_of(id) {
+            let (from, upto) = (told.reach(0, conversation.last_seq) + 1, conversation.last_seq);
             if from <= upto {
-                known.told.insert(from, upto);
+                told.insert(from, upto);
                 told_all.extend(hand_over(&conversation, from, upto, &self.agents));
                 self.note_activity(now, ctx);
             }
@@ -541,7 +567,7 @@ impl Actor for ShopDispatcher {
         self.learn_all(ctx);
         ctx.run_interval(POSITIONS / 10, |this, _| this.tell_positions());
         ctx.run_interval(ROSTER, |this, ctx| {
-            this.resolved.retain(|_, (_, since)| since.elapsed() < ROSTER);
+            this.resolved.retain(|_, resolved| resolved.since.elapsed() < ROSTER);
             this.read_roster(ctx);
         });
     }
@@ -594,7 +620,8 @@ impl Handler<Swept> for ShopDispatcher {
     fn handle(&mut self, Swept(all): Swept, ctx: &mut Self::Context) {
         let (mut missed, mut outdated) = (Vec::new(), Vec::new());
         for Overdue { glimpse: Glimpse { id, .. }, upto, revision } in all {
-            let resolved = self.resolved.get(&id).is_some_and(|it| it.0 >= revision);
+            let resolved = self.resolved.get(&id);
+            let resolved = resolved.is_some_and(|it| it.revision >= revision && it.told.reach(0, upto) >= upto);
             match self.open.get_mut(&id) {
                 Some(known) if known.conversation.revision >= revision => {
                     let from = known.told.reach(0, upto) + 1;

@@ -13,6 +13,8 @@ struct Reign {
     claimant: Option<Arc<str>>,
     least: u64,
     most: u64,
+    /// How many messages there were when it began, where that is known.
+    began: Option<u64>,
 }
 
 /// The claims of one conversation, by `claim_version`; some may be unknown.
@@ -22,15 +24,16 @@ pub(super) struct Claims {
 }
 
 impl Claims {
-    /// From summaries in any order. Contradictions go to the verdict.
-    pub fn gather<'a>(summaries: impl Iterator<Item = &'a Summary>, verdict: &mut Verdict) -> Self {
+    /// From summaries in any order, each with whether its version began just then. Contradictions go to the verdict.
+    pub fn gather<'a>(summaries: impl Iterator<Item = (&'a Summary, bool)>, verdict: &mut Verdict) -> Self {
         // Before the first claim there is no claimant, and before the first message there is nothing.
-        let mut reigns = BTreeMap::from([(0, Reign { claimant: None, least: 0, most: 0 })]);
-        for Summary { conversation, claim_version, claimed_by, last_seq, .. } in summaries {
-            let fresh = Reign { claimant: claimed_by.clone(), least: *last_seq, most: *last_seq };
+        let mut reigns = BTreeMap::from([(0, Reign { claimant: None, least: 0, most: 0, began: None })]);
+        for (Summary { conversation, claim_version, claimed_by, last_seq, .. }, began) in summaries {
+            let fresh = Reign { claimant: claimed_by.clone(), least: *last_seq, most: *last_seq, began: None };
             let reign = reigns.entry(*claim_version).or_insert(fresh);
             reign.least = reign.least.min(*last_seq);
             reign.most = reign.most.max(*last_seq);
+            reign.began = reign.began.or(began.then_some(*last_seq));
             if reign.claimant != *claimed_by {
                 let name = |claimant: &Option<Arc<str>>| claimant.clone().unwrap_or_else(|| "nobody".into());
                 verdict.found(Fault::TwoClaimants, || {
@@ -60,7 +63,11 @@ impl Claims {
     /// The versions under which the message with this seq can have been stored.
     fn span(&self, seq: u64) -> RangeInclusive<u64> {
         let first = self.reigns.iter().rev().find(|(_, reign)| reign.least < seq).map_or(0, |(version, _)| *version);
-        let last = self.reigns.iter().find(|(_, reign)| reign.most >= seq).map_or(self.last(), |(version, _)| *version);
+        let upto = |(version, reign): (&u64, &Reign)| match reign.began {
+            Some(began) if began >= seq => Some(version.saturating_sub(1)),
+            _ => (reign.most >= seq).then_some(*version),
+        };
+        let last = self.reigns.iter().find_map(upto).unwrap_or(self.last());
         first..=last.max(first)
     }
 
@@ -82,10 +89,17 @@ impl Claims {
         })
     }
 
-    /// Whether nobody but `user` can have been the claimant from one message to another.
-    pub fn nobody_but(&self, user: &str, from: u64, to: u64) -> bool {
-        let versions = *self.span(from).start()..=*self.span(to).end();
-        let own = |claimant: &Option<Arc<str>>| claimant.as_deref().is_none_or(|claimant| claimant == user);
-        versions.clone().all(|version| self.reigns.get(&version).is_some_and(|reign| own(&reign.claimant)))
+    /// Whether from one message to another the conversation can only have waited, and then have been `user`'s: a claim hands over what
+    /// waited, but who has given up a claim begins anew.
+    pub fn led_to(&self, user: &str, from: u64, to: u64) -> bool {
+        let mut own = false;
+        (*self.span(from).start()..=*self.span(to).end()).all(|version| match self.reigns.get(&version) {
+            Some(Reign { claimant: Some(claimant), .. }) => {
+                own = true;
+                **claimant == *user
+            }
+            Some(Reign { claimant: None, .. }) => !own,
+            None => false,
+        })
     }
 }

@@ -63,7 +63,10 @@ pub(super) type Places = HashMap<(Arc<str>, Arc<str>), (u64, u64)>;
 
 impl Conversation {
     pub fn judge(&self, id: u64, run: &Run, places: &mut Places, verdict: &mut Verdict) {
-        let claims = Claims::gather(self.tellings.iter().map(|telling| &telling.summary), verdict);
+        // A resolution that is granted is always a change.
+        let began = |telling: &Telling| matches!(telling.asked, Some((_, Deed::Resolve)));
+        let told = self.tellings.iter().map(|telling| (&telling.summary, began(telling)));
+        let claims = Claims::gather(told, verdict);
         claims.judge(id, verdict);
         // Of equally long ones the first.
         let longest = self.records.iter().rev().max_by_key(|record| record.messages.len());
@@ -233,7 +236,7 @@ impl Trial<'_> {
         }
         let before = self.by_seq.range(..seq).rev().find(|(_, message)| self.is_due(message, user));
         let before = *before?.0;
-        let due = !is_agent || self.claims.nobody_but(user, before, seq);
+        let due = !is_agent || self.claims.led_to(user, before, seq);
         (due && !given.contains(&before)).then_some(before)
     }
 

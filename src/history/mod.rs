@@ -22,8 +22,8 @@
 //!   the record; a first transmission to a session below one that it had before. (To an agent, one marked `redelivered` may come any
 //!   time: a claim hands over what is older.)
 //! - **holes**: a seq that the record lacks; a first transmission to a session while the due message before it has not come. The first
-//!   one of a session may have any seq. To an agent, a message counts as due only where, from it to its successor, no claimant but
-//!   itself can have been.
+//!   one of a session may have any seq. To an agent, a message counts as due only where, from it to its successor, the conversation can only
+//!   have waited and then have been that agent's: who has given up a claim begins anew.
 //! - **two claimants**: two claimants under one `claim_version`; a claim granted in another's name; a claim or other deed granted with a lower
 //!   `claim_version` than somebody had been told before it was asked.
 //! - **not claimant**: a stored message of somebody who was not the claimant, or not the buyer. Each summary says how many messages

@@ -339,6 +339,12 @@ fn a_hole_in_what_the_claimant_got() {
 }
 
 #[test]
+fn who_has_given_up_a_claim_begins_anew() {
+    // Seq 4 is missed, then a1 resolves: seq 5 is of another ticket.
+    assert_eq!(with(|lines| drop(lines.remove(arrival(lines, "a1/1", 4)))), LOST);
+}
+
+#[test]
 fn a_session_may_begin_anywhere() {
     let late = with(|lines| {
         let at = arrival(lines, "b1/2", 7);
