@@ -41,7 +41,7 @@ async fn all_clients_of_a_dead_node_come_back_at_once() {
         .map(|(token, uid)| (uid, token))
         .collect();
     let arrive = stream::iter(tokens.iter().map(|(uid, token)| Talker::login(&first, uid, token))).buffered(100);
-    let mut talkers: Vec<Talker> = arrive.map(|arrived| arrived.ok().expect("connected")).collect().await;
+    let mut talkers: Vec<Talker> = arrive.map(|arrived| arrived.expect("connected")).collect().await;
     let mut conversations = Vec::new();
     for (at, talker) in talkers.iter_mut().enumerate() {
         let content = json!({"kind": "text", "text": "hi"});

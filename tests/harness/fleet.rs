@@ -20,18 +20,21 @@ pub struct Fleet {
     doors: Doors,
 }
 
+/// The URL of a database, by its server and its name.
+pub type Url<'a> = &'a dyn Fn(&TestPostgres, &str) -> String;
+
 impl Fleet {
     /// So many nodes, each with these settings.
     pub async fn start(nodes: usize, settings: &[(&str, &str)]) -> Self {
         Self::start_on(TestPostgres::start(), nodes, settings, None).await
     }
 
-    /// The same on this server, or on whichever one of a URL takes writes (`{}` in it is the database).
+    /// The same on this server; with a `url` without links that can be cut.
     pub async fn start_on(
         postgres: TestPostgres,
         nodes: usize,
         settings: &[(&str, &str)],
-        url: Option<&dyn Fn(&TestPostgres, &str) -> String>,
+        url: Option<Url<'_>>,
     ) -> Self {
         let (redis, database) = (TestRedis::start(), postgres.fresh());
         let to_redis: Vec<Proxy> = (0..nodes).map(|_| Proxy::to(redis.port())).collect();
