@@ -39,6 +39,11 @@ impl<T> Batcher<T> {
         Some(self.waiting.drain(..n).collect())
     }
 
+    /// Whether the writer is idle and all that waits, if anything does, is so.
+    pub fn is_idle_but_for(&self, is_so: impl Fn(&T) -> bool) -> bool {
+        !self.in_flight && self.waiting.iter().all(is_so)
+    }
+
     /// Puts entries before all that wait, whatever the capacity.
     pub fn put_back(&mut self, entries: Vec<T>) {
         entries.into_iter().rev().for_each(|entry| self.waiting.push_front(entry));
@@ -74,7 +79,9 @@ mod tests {
         assert_eq!(b.push(6), Err(6), "full");
         b.written();
         assert_eq!(b.next_batch(), Some(vec![2, 3, 4]), "in order, at most three");
+        assert!(!b.is_idle_but_for(|n| *n == 5), "not idle");
         b.written();
+        assert!(b.is_idle_but_for(|n| *n == 5) && !b.is_idle_but_for(|n| *n == 6));
         assert_eq!(b.next_batch(), Some(vec![5]));
         assert_eq!(b.waiting(), 0);
     }

@@ -1,6 +1,6 @@
 //! What the journal is asked to do, and what has come of it.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use super::{
     content::Content,
@@ -164,6 +164,21 @@ pub enum Outcome {
     },
 }
 
+/// Leaves, of what one transaction has moved, only each cursor's last movement to be told: it says all that those before it say.
+pub fn coalesce<'a>(outcomes: impl DoubleEndedIterator<Item = &'a mut Outcome>) {
+    let mut told = HashSet::new();
+    for outcome in outcomes.rev() {
+        let Outcome::Moved { now, side, moved, .. } = outcome else { continue };
+        let mut last = |kind: u8, seq: &mut Option<Seq>| {
+            if seq.is_some() && !told.insert((now.id, *side, kind)) {
+                *seq = None;
+            }
+        };
+        last(0, &mut moved.delivered);
+        last(1, &mut moved.read);
+    }
+}
+
 impl Outcome {
     /// The shop whose people it concerns; `None` in direct conversations, and where it concerns only who has asked.
     pub fn shop(&self) -> Option<&Arc<Shop>> {
@@ -176,5 +191,31 @@ impl Outcome {
             Outcome::StatusSet { shop, .. } => Some(shop),
             Outcome::Settled { .. } | Outcome::Duplicate { .. } | Outcome::Rated => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{conversation::Parties, ids::UserId};
+
+    #[test]
+    fn of_several_movements_the_last_is_told() {
+        let person = |id| Arc::new(Person { id: UserId(id), uid: "x".into(), name: "x".into(), avatar: None });
+        let parties = Parties::Direct { first: person(1), second: person(2) };
+        let now = Arc::new(Conversation::new(ConversationId(1), parties, Timestamp(0)));
+        let moved = |delivered, read| Outcome::Moved {
+            now: now.clone(),
+            by: person(1),
+            side: Which::First,
+            moved: Moved { delivered, read },
+        };
+        let mut outcomes = [moved(Some(1), None), moved(Some(2), Some(2)), Outcome::Rated, moved(Some(3), None)];
+        coalesce(outcomes.iter_mut());
+        let left = outcomes.iter().map(|outcome| match outcome {
+            Outcome::Moved { moved, .. } => (moved.delivered, moved.read),
+            _ => (None, None),
+        });
+        assert_eq!(left.collect::<Vec<_>>(), [(None, None), (None, Some(2)), (None, None), (Some(3), None)]);
     }
 }

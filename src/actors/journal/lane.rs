@@ -15,7 +15,11 @@ use actix::{Addr, Recipient};
 use super::{Done, Journal, Ready};
 use crate::{
     actors::mail::{Asked, Reply, Written},
-    domain::{batch::Batcher, refusal::Refusal},
+    domain::{
+        batch::Batcher,
+        command::{Act, Command, coalesce},
+        refusal::Refusal,
+    },
     store::journal::{Answer, Entry, Writer},
 };
 
@@ -34,6 +38,8 @@ const FLIES: Duration = Duration::from_secs(3);
 const STANDS_STILL: Duration = Duration::from_secs(4);
 /// More writers than these do not hang at a time: each has a connection.
 const HANGING: usize = 3;
+/// Acks alone are not worth a transaction at once: they go with what comes next, or by themselves after so long.
+pub const HOLD: Duration = Duration::from_millis(10);
 /// How long a writer without a connection looks for one before it sees whether it is still wanted.
 const SEARCH: Duration = Duration::from_secs(1);
 
@@ -43,6 +49,8 @@ pub struct Lane {
     in_flight: Vec<InFlight>,
     /// The batches of writers that have been replaced.
     given_up: Vec<(Seat, Vec<InFlight>)>,
+    /// Acks wait for company, and somebody will see to them.
+    pub holds: bool,
     /// Since when the writer has been at its batch, or without a connection.
     busy_since: Option<Instant>,
     writer: mpsc::Sender<Vec<Entry>>,
@@ -77,6 +85,12 @@ pub struct Return {
     pub asked: Asked,
 }
 
+impl Waiting {
+    fn is_ack(&self) -> bool {
+        matches!(&self.entry, Entry::Command(Command { act: Act::Ack { .. }, .. }))
+    }
+}
+
 impl Return {
     fn tell(self, reply: Reply) {
         self.to.do_send(Written { reply, asked: self.asked });
@@ -100,7 +114,18 @@ impl Lane {
         let (spare, seat) = (writer.spare(), Seat { lane: number, turn: 0 });
         let send = seat.take(writer, journal.clone(), writers.clone())?;
         let (in_flight, given_up) = (Vec::new(), Vec::new());
-        Ok(Lane { batcher, in_flight, given_up, busy_since: None, writer: send, seat, spare, writers, journal })
+        Ok(Lane {
+            batcher,
+            in_flight,
+            holds: false,
+            given_up,
+            busy_since: None,
+            writer: send,
+            seat,
+            spare,
+            writers,
+            journal,
+        })
     }
 
     /// Gives the writer up, with its batch; another one takes over as soon as it has a connection.
@@ -124,7 +149,24 @@ impl Lane {
         self.write();
     }
 
+    /// Whether acks wait for company, so that somebody has to see to them in time.
+    pub fn needs_release(&self) -> bool {
+        !self.holds && self.batcher.waiting() > 0 && self.batcher.is_idle_but_for(Waiting::is_ack)
+    }
+
+    /// Writes what was held.
+    pub fn release(&mut self) {
+        self.holds = false;
+        self.write_all_there_is();
+    }
+
     fn write(&mut self) {
+        if !self.batcher.is_idle_but_for(Waiting::is_ack) {
+            self.write_all_there_is();
+        }
+    }
+
+    fn write_all_there_is(&mut self) {
         let Some(batch) = self.batcher.next_batch() else { return };
         metrics::histogram!("shopbell_journal_batch_entries").record(batch.len() as f64);
         let split = |Waiting { entry, back, since }| (entry, InFlight { back, since });
@@ -258,6 +300,10 @@ fn write_all(seat: Seat, mut writer: Writer, batches: &mpsc::Receiver<Vec<Entry>
                 (_, Answer::Job(_)) => Fate::Command(Err(Refusal::BUSY)),
             });
         }
+        coalesce(fates.iter_mut().filter_map(|fate| match fate {
+            Fate::Command(Ok(outcome)) => Some(outcome),
+            _ => None,
+        }));
         let ready = writer.is_connected();
         // Outcomes first: whoever waits for a job may act on it at once.
         journal.do_send(Done { of: seat, fates, ready });

@@ -54,6 +54,14 @@ impl Journal {
         self.drain();
     }
 
+    /// Sees to it that acks which wait for company are written in time.
+    fn release_later(&mut self, number: usize, ctx: &mut Context<Self>) {
+        if let Some(lane) = self.lanes.get_mut(number).filter(|lane| lane.needs_release()) {
+            lane.holds = true;
+            ctx.run_later(lane::HOLD, move |this, _| this.lanes[number].release());
+        }
+    }
+
     fn drain(&mut self) {
         if !self.drains.is_empty() && self.lanes.iter().all(Lane::is_idle) {
             self.drains.drain(..).for_each(|drained| _ = drained.send(()));
@@ -90,10 +98,12 @@ struct Done {
 impl Handler<Done> for Journal {
     type Result = ();
 
-    fn handle(&mut self, Done { of, fates, ready }: Done, _: &mut Self::Context) {
-        if let Some(lane) = self.lanes.get_mut(of.lane) {
+    fn handle(&mut self, Done { of, fates, ready }: Done, ctx: &mut Self::Context) {
+        let number = of.lane;
+        if let Some(lane) = self.lanes.get_mut(number) {
             lane.done(of, fates, ready);
         }
+        self.release_later(number, ctx);
         self.drain();
     }
 }
@@ -106,10 +116,12 @@ struct Ready(Seat);
 impl Handler<Ready> for Journal {
     type Result = ();
 
-    fn handle(&mut self, Ready(of): Ready, _: &mut Self::Context) {
-        if let Some(lane) = self.lanes.get_mut(of.lane) {
+    fn handle(&mut self, Ready(of): Ready, ctx: &mut Self::Context) {
+        let number = of.lane;
+        if let Some(lane) = self.lanes.get_mut(number) {
             lane.ready(of);
         }
+        self.release_later(number, ctx);
     }
 }
 
@@ -126,11 +138,12 @@ pub struct Append {
 impl Handler<Append> for Journal {
     type Result = ();
 
-    fn handle(&mut self, Append { command, shop, to, asked }: Append, _: &mut Self::Context) {
-        let (lane, entry) = (self.lane_of(shop), Entry::Command(command));
-        if let Some(lane) = self.lanes.get_mut(lane) {
+    fn handle(&mut self, Append { command, shop, to, asked }: Append, ctx: &mut Self::Context) {
+        let (number, entry) = (self.lane_of(shop), Entry::Command(command));
+        if let Some(lane) = self.lanes.get_mut(number) {
             lane.push(Waiting { entry, back: Some(Return { to, asked }), since: Instant::now() });
         }
+        self.release_later(number, ctx);
     }
 }
 
@@ -158,6 +171,7 @@ impl Handler<Drain> for Journal {
 
     fn handle(&mut self, Drain(drained): Drain, _: &mut Self::Context) {
         self.drains.push(drained);
+        self.lanes.iter_mut().for_each(Lane::release);
         self.drain();
     }
 }
