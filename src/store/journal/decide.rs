@@ -40,7 +40,7 @@ pub struct Decided {
 ///
 /// # Errors
 /// What has to be known for it and is not in `facts`.
-pub fn decide(facts: &Facts, commands: &[&Command], rules: Rules) -> Result<Decided, Needs> {
+pub fn decide(facts: &Facts, commands: &[&Command], rules: Rules) -> Result<Decided, Box<Needs>> {
     let mut deciding = Deciding {
         facts,
         rules,
@@ -52,7 +52,7 @@ pub fn decide(facts: &Facts, commands: &[&Command], rules: Rules) -> Result<Deci
         rows: Rows::default(),
     };
     let answers = commands.iter().map(|command| deciding.answer(command)).collect();
-    if deciding.needs == Needs::default() { Ok(deciding.finish(answers)) } else { Err(deciding.needs) }
+    if deciding.needs == Needs::default() { Ok(deciding.finish(answers)) } else { Err(Box::new(deciding.needs)) }
 }
 
 /// Why a command gets no outcome.

@@ -54,7 +54,7 @@ impl Transaction<'_> {
                     write(self.db, &rows)?;
                     return Ok(answers);
                 }
-                Err(needs) => gather(self.db, self.people, self.held, &mut facts, needs)?,
+                Err(needs) => gather(self.db, self.people, self.held, &mut facts, *needs)?,
             }
         }
         tracing::error!("a batch always lacks something");

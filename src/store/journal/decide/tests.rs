@@ -35,7 +35,7 @@ fn settle(commands: &[Command], mut answer: impl FnMut(Needs, &mut Facts)) -> (D
     for round in 0..10 {
         match decide(&facts, &commands, RULES) {
             Ok(decided) => return (decided, round),
-            Err(needs) => answer(needs, &mut facts),
+            Err(needs) => answer(*needs, &mut facts),
         }
     }
     panic!("it always lacks something");
