@@ -43,7 +43,7 @@ async fn three_nodes_carry_what_one_does() {
 
 /// Buyers say what they can, for a time; each one's agent is on the next node.
 async fn acked_a_second(nodes: usize, time: Duration) -> f64 {
-    let fleet = Fleet::start_on(TestPostgres::start(), nodes, &[], None).await;
+    let fleet = Fleet::direct(TestPostgres::start(), nodes).await;
     let shop = fleet.nodes[0].shop("acme").await;
     let mut agents = Vec::new();
     for at in 0..AGENTS {

@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use shopbell_harness::{Fleet, Person, json};
+use shopbell_harness::{Fleet, Person, TestPostgres, json};
 
 use crate::alone::{alone, sized};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn delivery_to_another_node_beside_the_same_one() {
     let _alone = alone().await;
-    let fleet = Fleet::start(2, &[]).await;
+    let fleet = Fleet::direct(TestPostgres::start(), 2).await;
     let shop = fleet.nodes[0].shop("acme").await;
     fleet.nodes[0].employ(&shop, "a0", "agent").await;
     fleet.nodes[0].employ(&shop, "a1", "agent").await;

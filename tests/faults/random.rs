@@ -15,8 +15,8 @@ async fn kills_at_random_lose_nothing() {
         shops: sized(6, 50),
         buyers: sized(10, 20),
         agents: 2,
-        every: Duration::from_millis(sized(400, 1_000)),
-        ping: Duration::from_millis(sized(500, 2_000)),
+        every: Duration::from_millis(sized(400, 1_500)),
+        ping: Duration::from_millis(sized(500, 5_000)),
         messages: sized(4_000, 200_000),
         ..Plan::default()
     };
@@ -32,7 +32,7 @@ async fn kills_at_random_lose_nothing() {
             let victim = random.random_range(0..NODES);
             scene.fleet.nodes[victim].kill();
             nodes += 1;
-            let repair = scene.crowd.repaired().await;
+            let repair = scene.crowd.repaired_within(4 * SOON).await;
             scene.repairs.push(repair);
             sleep(away).await;
             scene.fleet.restart(victim).await;
@@ -41,7 +41,7 @@ async fn kills_at_random_lose_nothing() {
             redis += 1;
             sleep(away).await;
             scene.fleet.redis.start_again();
-            let repair = scene.crowd.repaired().await;
+            let repair = scene.crowd.repaired_within(4 * SOON).await;
             scene.repairs.push(repair);
         }
     }

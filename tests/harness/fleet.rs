@@ -29,6 +29,11 @@ impl Fleet {
         Self::start_on(TestPostgres::start(), nodes, settings, None).await
     }
 
+    /// The same without links that can be cut, which cost something.
+    pub async fn direct(postgres: TestPostgres, nodes: usize) -> Self {
+        Self::start_on(postgres, nodes, &[], Some(&TestPostgres::url)).await
+    }
+
     /// The same on this server; with a `url` without links that can be cut.
     pub async fn start_on(
         postgres: TestPostgres,
@@ -43,11 +48,12 @@ impl Fleet {
             Self { nodes: Vec::new(), to_redis, to_postgres, redis, postgres, database, doors: Doors::default() };
         for at in 0..nodes {
             let direct = url.map(|url| url(&fleet.postgres, &fleet.database));
+            let redis_port = if url.is_some() { fleet.redis.port() } else { fleet.to_redis[at].port() };
             let proxied = TestPostgres::url_at(fleet.to_postgres[at].port(), &fleet.database);
             let unlimited = 1_000_000;
             let mut builder = TestNode::builder_without_database()
                 .database(&direct.unwrap_or(proxied))
-                .set("redis.url", format!("redis://127.0.0.1:{}", fleet.to_redis[at].port()))
+                .set("redis.url", format!("redis://127.0.0.1:{redis_port}"))
                 .set("cluster.node", format!("n{at}"))
                 .set("limits.messages_per_second", unlimited)
                 .set("limits.messages_burst", unlimited)
