@@ -212,10 +212,14 @@ impl ShopDispatcher {
             };
             self.resolved.insert(id, Resolved { revision, since: Instant::now(), told });
         } else {
-            let told = self.told_before(conversation);
+            match self.open.get_mut(&id) {
+                Some(known) => known.conversation = conversation.clone(),
+                None => {
+                    let told = self.told_before(conversation);
+                    self.open.insert(id, Known { conversation: conversation.clone(), told });
+                }
+            }
             self.resolved.remove(&id);
-            let known = self.open.entry(id).or_insert_with(|| Known { conversation: conversation.clone(), told });
-            known.conversation = conversation.clone();
             self.of_buyer.insert(buyer, id);
         }
         if conversation.state != State::Waiting {
