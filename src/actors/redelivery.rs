@@ -1,6 +1,6 @@
 //! Redelivery: the sweeps that heal what a crash or a loss has left behind.
 //!
-//! A session repeats by itself what its client has not acked. This actor looks every two seconds at the conversations that have changed
+//! A session repeats by itself what its client has not acked. This actor looks every second at the conversations that have changed
 //! lately, so that whoever has missed something (a node died between commit and hand-over, the link lost an event) gets it; it fills the
 //! offline lists from the store when they are not complete (a process ended between a commit and a push, or Redis has lost its
 //! memory); and it takes conversations from claimants that have been gone too long.
@@ -34,11 +34,12 @@ use crate::{
     },
 };
 
-const SWEEP: Duration = Duration::from_secs(2);
+const SWEEP: Duration = Duration::from_secs(1);
 /// What changed so long before the last good sweep is looked at again: a transaction may take that long, and clocks differ.
 const OVERLAP_MS: i64 = 10_000;
-/// What is not delivered so long after it was written is not on its way.
+/// What is not delivered so long after it was written is not on its way; nor what a sweep saw that is as old as the second.
 const SETTLED_MS: i64 = 1_000;
+const SEEN_MS: i64 = 500;
 
 const LISTS: Duration = Duration::from_secs(2);
 const CLAIMS: Duration = Duration::from_secs(5);
@@ -94,7 +95,7 @@ impl Redelivery {
     fn show(&mut self, now: Timestamp, changed: Vec<Glimpse>) {
         let found = changed.iter().map(|glimpse| (glimpse.id, (glimpse.last_seq, glimpse.revision))).collect();
         let mut before = std::mem::replace(&mut self.found, found);
-        if now.since(self.swept) < SETTLED_MS {
+        if now.since(self.swept) < SEEN_MS {
             before.clear();
         }
         self.swept = now;
