@@ -16,7 +16,7 @@ async fn kills_at_random_lose_nothing() {
         buyers: sized(10, 20),
         agents: 2,
         every: Duration::from_millis(sized(400, 1_500)),
-        ping: Duration::from_millis(sized(500, 5_000)),
+        ping: Duration::from_millis(sized(500, 1_000)),
         messages: sized(4_000, 200_000),
         ..Plan::default()
     };
@@ -55,6 +55,7 @@ async fn kills_at_random_lose_nothing() {
         at(0.5),
         at(0.99)
     );
-    assert!(at(0.99) <= SOON.as_secs_f64());
+    let slowest = at(0.99);
     scene.judged().await;
+    assert!(slowest <= SOON.as_secs_f64(), "p99 of the time to repair is {slowest:.2} s");
 }
