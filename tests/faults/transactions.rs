@@ -1,5 +1,6 @@
 //! A node stands still inside a transaction, and connections are lost at COMMIT.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use shopbell_harness::{Fleet, Plan, signal};
@@ -14,9 +15,11 @@ async fn a_node_stands_still_inside_a_transaction() {
     // One shop, whose buyers and agents are on all nodes: the rows are everybody's.
     let plan = Plan { shops: 2, buyers: 9, agents: 3, every: Duration::from_millis(30), ..Plan::default() };
     let mut scene = Scene::on("a node stopped inside a transaction", Fleet::start(NODES, &[]).await, plan).await;
-    for _ in 0..sized(2, 10) {
-        let pid = scene.fleet.nodes[0].pid();
-        stop_inside_a_transaction(&scene).await;
+    for round in 0..sized(2, 10) {
+        // Another one each time: clients stay where they have gone to.
+        let node = round % NODES;
+        let pid = scene.fleet.nodes[node].pid();
+        stop_inside_a_transaction(&scene, node).await;
         let stopped = Instant::now();
         // Its clients go to the others; nobody waits for it.
         let repair = scene.crowd.repaired_within(2 * SOON).await;
@@ -25,7 +28,7 @@ async fn a_node_stands_still_inside_a_transaction() {
             repair.whole().as_secs_f64()
         );
         sleep(Duration::from_secs(sized(5, 15)).saturating_sub(stopped.elapsed())).await;
-        let others = 1..NODES;
+        let others = (0..NODES).filter(|other| *other != node);
         others.for_each(|other| assert!(scene.watch.was_ready(other, stopped..Instant::now()) > 0));
         signal(pid, "CONT");
         scene.recovers().await;
@@ -33,26 +36,32 @@ async fn a_node_stands_still_inside_a_transaction() {
     scene.judged().await;
 }
 
-/// Stops the first node where it holds locks.
-async fn stop_inside_a_transaction(scene: &Scene) {
-    let pid = scene.fleet.nodes[0].pid();
+/// Stops a node where it holds locks: while all who store a message wait for somebody else, inside their transactions.
+async fn stop_inside_a_transaction(scene: &Scene, node: usize) {
+    let pid = scene.fleet.nodes[node].pid();
     let end = Instant::now() + Duration::from_secs(30);
+    let held = "BEGIN; LOCK TABLE messages IN EXCLUSIVE MODE; SELECT pg_sleep(0.25); COMMIT";
     loop {
-        signal(pid, "STOP");
-        // What was under way between the two is through.
-        sleep(Duration::from_millis(20)).await;
-        if holds_locks(scene) {
+        thread::scope(|threads| {
+            let holds = threads.spawn(|| scene.fleet.postgres.ask(&scene.fleet.database, held));
+            thread::sleep(Duration::from_millis(200));
+            signal(pid, "STOP");
+            holds.join().expect("held");
+        });
+        // What it waited for has been answered, and it does not go on.
+        sleep(Duration::from_millis(50)).await;
+        if holds_locks(scene, node) {
             return;
         }
         signal(pid, "CONT");
         assert!(Instant::now() < end, "never inside a transaction");
-        sleep(Duration::from_millis(7)).await;
+        sleep(Duration::from_millis(100)).await;
     }
 }
 
-/// Whether PostgreSQL waits for the first node inside a transaction that writes.
-fn holds_locks(scene: &Scene) -> bool {
-    let ports: Vec<String> = scene.fleet.to_postgres[0].outgoing().iter().map(u16::to_string).collect();
+/// Whether PostgreSQL waits for a node inside a transaction that writes.
+fn holds_locks(scene: &Scene, node: usize) -> bool {
+    let ports: Vec<String> = scene.fleet.to_postgres[node].outgoing().iter().map(u16::to_string).collect();
     let sql = format!(
         "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND client_port IN ({}) AND \
          (backend_xid IS NOT NULL OR EXISTS (SELECT 1 FROM pg_locks l WHERE l.pid = pg_stat_activity.pid AND l.mode = 'RowShareLock'))",
