@@ -267,7 +267,20 @@ impl ShopDispatcher {
             }
             _ => None,
         };
+        if let Outcome::Stored { now, message, .. } = outcome
+            && let Some(known) = self.open.get(&message.conversation).filter(|known| is_past(now, &known.conversation))
+        {
+            // It comes late: it is due to those who read now, and not to those who did then.
+            let told = hand_over(&known.conversation, message.seq, message.seq, &self.agents);
+            return Fanout { told, ..Fanout::default() };
+        }
         if self.is_outdated(outcome) { Fanout::default() } else { Fanout::of(outcome, &self.agents, except, told) }
+    }
+
+    /// Whether a change of claim lies between what is known and what an outcome shows, of which this node has not been told: then the sweep
+    /// finds it, and tells it.
+    fn has_missed(&self, now: &Conversation) -> bool {
+        self.open.get(&now.id).is_some_and(|known| known.conversation.claim_version < now.claim_version)
     }
 
     /// Whether it tells of a state or a cursor behind what has been told already.
@@ -290,7 +303,7 @@ impl ShopDispatcher {
     fn happened(&mut self, outcome: &Outcome, ctx: &mut Context<Self>) {
         match outcome {
             Outcome::Stored { now, message, cause } => {
-                let latest = self.note(&Arc::new(now.conversation.clone()));
+                let latest = !self.has_missed(&now.conversation) && self.note(&Arc::new(now.conversation.clone()));
                 if let Some(known) = self.open.get_mut(&message.conversation) {
                     known.told.insert(message.seq, message.seq);
                 }
@@ -306,7 +319,7 @@ impl ShopDispatcher {
                     self.tell_buyers_presence(&now.conversation);
                 }
             }
-            Outcome::Moved { now, .. } => _ = self.note(now),
+            Outcome::Moved { now, .. } if !self.has_missed(now) => _ = self.note(now),
             Outcome::Recalled { now, .. } => _ = self.note(&Arc::new(now.conversation.clone())),
             Outcome::StatusSet { agent, .. } => self.set_agent(agent.clone(), ctx),
             _ => {}
@@ -537,6 +550,11 @@ fn watch(noted: Option<Noted>, delay: Duration, ctx: &mut Context<ShopDispatcher
     if let Some(noted) = noted {
         ctx.run_later(delay, move |this, _| this.tell_presence(noted));
     }
+}
+
+/// Whether an outcome shows a claim or a ticket that is over.
+fn is_past(now: &Snapshot, known: &Conversation) -> bool {
+    (now.conversation.ticket, now.conversation.claim_version) < (known.ticket, known.claim_version)
 }
 
 /// Messages that this node was not told of, for the readers of both sides, as far as they are due to them. A session that has them reads
