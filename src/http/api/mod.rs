@@ -8,7 +8,7 @@
 //! | `files` | uploads, and who reads them |
 //! | `shops`, `agents` | making shops, and who works there |
 //! | `records` | a shop's conversations and tickets |
-//! | `schema`, `document` | the OpenAPI document and its page |
+//! | `schema`, `document` | the OpenAPI document and its page; bodies have a file for each group of routes |
 //! | `access` | who may manage a shop, and who may read in it |
 //! | `settings`, `input`, `output` | what all of them keep to, read and write |
 

@@ -1,8 +1,22 @@
-//! How bodies look from outside, for the OpenAPI document. What is really read and written is in `protocol` and in the handlers; the
-//! tests over HTTP compare the two.
+//! How bodies look from outside, for the OpenAPI document: a file for each group of routes. What is really read and written is in
+//! `protocol` and in the handlers; the tests over HTTP compare the two.
 
-mod answers;
-mod requests;
+mod agents;
+mod conversations;
+mod files;
+mod messages;
+mod people;
+mod problem;
+mod records;
+mod session;
+mod shops;
 
-pub use answers::*;
-pub use requests::*;
+pub use agents::*;
+pub use conversations::*;
+pub use files::*;
+pub use messages::*;
+pub use people::*;
+pub use problem::*;
+pub use records::*;
+pub use session::*;
+pub use shops::*;

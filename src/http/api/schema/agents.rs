@@ -1,0 +1,55 @@
+//! Who works in a shop.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::people::{Role, Status};
+
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({ "uid": "bob", "name": "Bob", "role": "agent", "password": "correct horse battery" }))]
+pub struct NewAgent {
+    #[schema(max_length = 128, pattern = "^[A-Za-z0-9_.:@-]+$")]
+    pub uid: String,
+    /// Only for a user of the shop's own making.
+    #[schema(max_length = 128)]
+    pub name: Option<String>,
+    pub role: Role,
+    /// Only for a user of the shop's own making.
+    #[schema(min_length = 8, max_length = 256, format = Password)]
+    pub password: Option<String>,
+    /// How many conversations at a time.
+    #[schema(minimum = 1, maximum = 1000)]
+    pub capacity: Option<i32>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({ "role": "supervisor", "capacity": null }))]
+pub struct AgentChange {
+    pub role: Option<Role>,
+    #[schema(max_length = 128)]
+    pub name: Option<String>,
+    #[schema(min_length = 8, max_length = 256, format = Password)]
+    pub password: Option<String>,
+    /// `null` lifts the limit.
+    #[schema(minimum = 1, maximum = 1000)]
+    pub capacity: Option<i32>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({ "uid": "bob", "name": "Bob", "role": "agent", "status": "online", "capacity": 5 }))]
+pub struct Agent {
+    pub uid: String,
+    pub name: String,
+    pub role: Role,
+    pub status: Status,
+    #[schema(required)]
+    pub capacity: Option<i32>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct Agents {
+    /// By `uid`.
+    pub items: Vec<Agent>,
+    #[schema(required)]
+    pub next: Option<String>,
+}

@@ -1,0 +1,63 @@
+//! A shop's records.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::people::Name;
+
+/// A round of service: from the buyer's first message to its resolution.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({
+    "conversation": 17,
+    "number": 1,
+    "buyer": { "uid": "b1", "name": "Mei" },
+    "first_seq": 1,
+    "last_seq": 6,
+    "opened_at": "2026-11-20T10:00:00.000Z",
+    "left_message": false,
+    "claimed_at": "2026-11-20T10:00:05.000Z",
+    "claimed_by": { "uid": "alice", "name": "Alice" },
+    "answered_at": "2026-11-20T10:00:20.000Z",
+    "answered_by": { "uid": "alice", "name": "Alice" },
+    "resolved_at": "2026-11-20T10:04:00.000Z",
+    "resolved_by": { "uid": "alice", "name": "Alice" },
+    "score": 5,
+    "comment": null,
+}))]
+pub struct Ticket {
+    pub conversation: i64,
+    pub number: i64,
+    pub buyer: Name,
+    pub first_seq: i64,
+    #[schema(required)]
+    pub last_seq: Option<i64>,
+    #[schema(format = DateTime)]
+    pub opened_at: String,
+    /// Nobody was on duty.
+    pub left_message: bool,
+    #[schema(format = DateTime, required)]
+    pub claimed_at: Option<String>,
+    /// Who claimed it first.
+    #[schema(required)]
+    pub claimed_by: Option<Name>,
+    #[schema(format = DateTime, required)]
+    pub answered_at: Option<String>,
+    #[schema(required)]
+    pub answered_by: Option<Name>,
+    #[schema(format = DateTime, required)]
+    pub resolved_at: Option<String>,
+    #[schema(required)]
+    pub resolved_by: Option<Name>,
+    #[schema(required)]
+    pub score: Option<i16>,
+    #[schema(required)]
+    pub comment: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct Tickets {
+    /// The latest first.
+    pub items: Vec<Ticket>,
+    #[schema(required)]
+    pub next: Option<String>,
+}
