@@ -16,6 +16,7 @@ pub mod people;
 pub mod presence;
 pub mod rate;
 pub mod refusal;
+pub mod replica;
 pub mod waiting_line;
 pub mod whereabouts;
 pub mod window;

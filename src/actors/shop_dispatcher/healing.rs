@@ -1,0 +1,95 @@
+//! What this node was not told of and finds in the store.
+
+use std::sync::Arc;
+
+use actix::prelude::*;
+
+use super::{ShopDispatcher, told};
+use crate::{
+    actors::{
+        fanout::{self, Fanout},
+        mail::{Overdue, Push, Swept, Told},
+        node::blocking,
+    },
+    domain::{
+        audience,
+        command::Snapshot,
+        conversation::Conversation,
+        cursor::Which,
+        ids::{ConversationId, Seq},
+        people::Agent,
+    },
+    store::{changes::Glimpse, conversations, people::People},
+};
+
+impl ShopDispatcher {
+    /// A conversation has changed without this node having been told how.
+    fn heal(&mut self, now: &Arc<Snapshot>, ctx: &mut Context<Self>) {
+        let conversation = Arc::new(now.conversation.clone());
+        let id = conversation.id;
+        let before = self.replica.open(id).map(|known| known.conversation.clone());
+        let fanout = Fanout::healed(now, before.as_deref(), &self.agents);
+        if !self.note(&conversation) {
+            return;
+        }
+        let mut told = fanout.told;
+        if let Some((from, upto)) = self.replica.take_untold(id, conversation.last_seq) {
+            told.extend(hand_over(&conversation, from, upto, &self.agents));
+            self.note_activity(now, ctx);
+        }
+        self.tell(told);
+    }
+
+    /// Finds in the store how these stand, and tells it.
+    fn catch_up(&self, outdated: Vec<ConversationId>, ctx: &mut Context<Self>) {
+        if outdated.is_empty() {
+            return;
+        }
+        let readers = self.readers.clone();
+        let reading = move || {
+            readers.read(|db| {
+                let mut people = People::default();
+                let found = outdated.iter().map(|id| conversations::snapshot(db, &mut people, *id));
+                found.filter_map(Result::transpose).collect::<diesel::QueryResult<Vec<_>>>()
+            })
+        };
+        let read = blocking(reading).into_actor(self).map(|read, this, ctx| {
+            for now in read.into_iter().flatten() {
+                this.heal(&Arc::new(now), ctx);
+            }
+        });
+        ctx.spawn(read);
+    }
+}
+
+/// Messages that this node was not told of, for the readers of both sides, as far as they are due to them. A session that has them reads
+/// nothing.
+pub(super) fn hand_over(conversation: &Conversation, from: Seq, upto: Seq, agents: &[Agent]) -> Vec<Told> {
+    let due = |side| {
+        let from = from.max(conversation.side(side).delivered + 1);
+        let to = fanout::owned(audience::of_side(conversation, side, agents));
+        (from <= upto).then(|| told(to, Push::HandOver { conversation: conversation.id, from, upto }))
+    };
+    [Which::First, Which::Second].into_iter().filter_map(due).collect()
+}
+impl Handler<Swept> for ShopDispatcher {
+    type Result = ();
+
+    fn handle(&mut self, Swept(all): Swept, ctx: &mut Self::Context) {
+        let (mut missed, mut outdated) = (Vec::new(), Vec::new());
+        for Overdue { glimpse: Glimpse { id, .. }, upto, revision } in all {
+            let known = self.replica.get(id).map(|known| known.conversation.clone());
+            match known.filter(|known| known.revision >= revision) {
+                Some(known) => {
+                    if let Some((from, upto)) = self.replica.take_untold(id, upto) {
+                        missed.extend(hand_over(&known, from, upto, &self.agents));
+                    }
+                }
+                None => outdated.push(id),
+            }
+        }
+        metrics::counter!("shopbell_repaired_total").increment((missed.len() + outdated.len()) as u64);
+        self.tell(missed);
+        self.catch_up(outdated, ctx);
+    }
+}

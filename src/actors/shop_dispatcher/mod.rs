@@ -1,0 +1,224 @@
+//! The `ShopDispatcher`: one shop's conversations.
+//!
+//! It passes commands to the journal, which decides them in its transaction, and fans out what has come of them: a buyer's messages to
+//! all agents on duty until one of them claims the conversation, then to that one alone. What it knows of agents and claims it
+//! learns from outcomes: those of its own node in the order in which they were written, those of other nodes as they come, the one with
+//! the highest revision being the latest. Each node's dispatcher tells the sessions of its own node.
+
+mod activity;
+mod healing;
+mod hints;
+mod learning;
+mod presence;
+mod relay;
+mod waiting;
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use actix::prelude::*;
+
+use self::{activity::Activity, healing::hand_over};
+pub use self::{
+    learning::{AgentsChanged, LearnAnew},
+    presence::LookAround,
+};
+use super::{
+    chat_server::{Arrival, ChatServer},
+    fanout::Fanout,
+    journal::{Append, Journal},
+    mail::{Do, Happened, Push, SessionId, Tell, Told, Written},
+    offline_box::{OfflineBox, Ops},
+};
+use crate::{
+    domain::{
+        command::Outcome,
+        conversation::{Cause, Conversation, State},
+        ids::{ConversationId, UserId},
+        people::{Agent, Person, Shop, Status},
+        presence::Presences,
+        replica::Replica,
+    },
+    store::pool::Readers,
+};
+
+/// How often the shop's agents are read anew, in case a change of them has not been told; and how long it is remembered what was resolved.
+const ROSTER: Duration = Duration::from_secs(30);
+
+pub struct ShopDispatcher {
+    shop: Arc<Shop>,
+    chat: Addr<ChatServer>,
+    journal: Addr<Journal>,
+    offline: Addr<OfflineBox>,
+    readers: Readers,
+    presence_delay: Duration,
+    agents: Vec<Agent>,
+    /// The agents who have a session, on whatever node.
+    here: HashSet<UserId>,
+    replica: Replica,
+    /// What those who wait have last been told, and when.
+    told_position: HashMap<ConversationId, (usize, Instant)>,
+    activity: HashMap<ConversationId, Activity>,
+    presences: Presences,
+}
+
+impl ShopDispatcher {
+    pub fn new(
+        shop: Arc<Shop>,
+        chat: Addr<ChatServer>,
+        journal: Addr<Journal>,
+        offline: Addr<OfflineBox>,
+        readers: Readers,
+        presence_delay: Duration,
+    ) -> ShopDispatcher {
+        ShopDispatcher {
+            shop,
+            chat,
+            journal,
+            offline,
+            readers,
+            presence_delay,
+            agents: Vec::new(),
+            here: HashSet::new(),
+            replica: Replica::default(),
+            told_position: HashMap::new(),
+            activity: HashMap::new(),
+            presences: Presences::default(),
+        }
+    }
+
+    /// Takes note of how a conversation stands; false where something later is known already.
+    fn note(&mut self, conversation: &Arc<Conversation>) -> bool {
+        if !self.replica.note(conversation, Instant::now()) {
+            return false;
+        }
+        if conversation.state != State::Waiting {
+            self.told_position.remove(&conversation.id);
+        }
+        if conversation.state == State::Resolved {
+            self.activity.remove(&conversation.id);
+        }
+        true
+    }
+
+    /// Somebody has a session and takes new conversations.
+    fn on_duty(&self) -> bool {
+        self.agents.iter().any(|agent| agent.status == Status::Online && self.here.contains(&agent.person.id))
+    }
+
+    /// Whom to tell, on this node, of something that has been written here or on another.
+    fn fan_out(&self, outcome: &Outcome, except: Option<SessionId>) -> Fanout {
+        let mut told = None;
+        if let Outcome::Stored { now, message, .. } = outcome {
+            let known = self.replica.get(message.conversation);
+            if let Some(known) = known.filter(|_| self.replica.is_past(&now.conversation)) {
+                // It comes late: it is due to those who read now, and not to those who did then.
+                let told = hand_over(&known.conversation, message.seq, message.seq, &self.agents);
+                return Fanout { told, ..Fanout::default() };
+            }
+            told = known.map(|known| &known.told);
+        }
+        if self.replica.is_outdated(outcome) {
+            return Fanout::default();
+        }
+        Fanout::of(outcome, &self.agents, except, told)
+    }
+
+    /// Takes note of an outcome, and tells what follows from it.
+    fn happened(&mut self, outcome: &Outcome, ctx: &mut Context<Self>) {
+        match outcome {
+            Outcome::Stored { now, message, cause } => {
+                let latest =
+                    !self.replica.has_missed(&now.conversation) && self.note(&Arc::new(now.conversation.clone()));
+                self.replica.tell(message.conversation, message.seq, message.seq);
+                match cause {
+                    _ if !latest => {}
+                    Some(_) => self.welcome_buyer(&now.conversation),
+                    None => self.note_activity(now, ctx),
+                }
+            }
+            Outcome::Changed { now, cause, before, .. } => {
+                self.note(&Arc::new(now.conversation.clone()));
+                if *cause == Cause::Claimed || before.is_none() {
+                    self.tell_buyers_presence(&now.conversation);
+                }
+            }
+            Outcome::Moved { now, .. } if !self.replica.has_missed(now) => _ = self.note(now),
+            Outcome::Recalled { now, .. } => _ = self.note(&Arc::new(now.conversation.clone())),
+            Outcome::StatusSet { agent, .. } => self.set_agent(agent.clone(), ctx),
+            _ => {}
+        }
+    }
+
+    fn tell(&self, told: Vec<Told>) {
+        if !told.is_empty() {
+            self.chat.do_send(Tell::here(told));
+        }
+    }
+}
+
+fn told(to: Vec<Arc<Person>>, push: Push) -> Told {
+    Told { to, except: None, push, offline: None }
+}
+
+impl Actor for ShopDispatcher {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.learn_all(ctx);
+        ctx.run_interval(waiting::LOOK, |this, _| this.tell_positions());
+        ctx.run_interval(ROSTER, |this, ctx| {
+            this.replica.forget_resolved(ROSTER, Instant::now());
+            this.read_roster(ctx);
+        });
+    }
+}
+
+impl Handler<Do> for ShopDispatcher {
+    type Result = ();
+
+    fn handle(&mut self, Do { command, asked }: Do, ctx: &mut Self::Context) {
+        self.journal.do_send(Append { command, shop: Some(self.shop.id), to: ctx.address().recipient(), asked });
+    }
+}
+
+impl Handler<Written> for ShopDispatcher {
+    type Result = ();
+
+    fn handle(&mut self, Written { reply, asked }: Written, ctx: &mut Self::Context) {
+        if let Ok(outcome) = &reply {
+            let except = asked.session();
+            let Fanout { told, offline } = self.fan_out(outcome, except);
+            let relay = self.relay(outcome, except);
+            self.chat.do_send(Tell { told, relay });
+            self.offline.do_send(Ops(offline));
+            self.happened(outcome, ctx);
+        }
+        asked.answer(reply);
+    }
+}
+
+impl Handler<Happened> for ShopDispatcher {
+    type Result = ();
+
+    fn handle(&mut self, Happened { outcome, except }: Happened, ctx: &mut Self::Context) {
+        self.chat.do_send(Arrival(self.fan_out(&outcome, except).told));
+        self.happened(&outcome, ctx);
+    }
+}
+
+/// Nobody here has to do with the shop any more.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Rest;
+
+impl Handler<Rest> for ShopDispatcher {
+    type Result = ();
+
+    fn handle(&mut self, _: Rest, ctx: &mut Self::Context) {
+        ctx.stop();
+    }
+}
