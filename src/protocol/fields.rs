@@ -29,6 +29,11 @@ impl<'a> Fields<'a> {
         self.object.get(name).filter(|value| !value.is_null())
     }
 
+    /// Whether the field is there and `null`, for fields that `null` empties.
+    pub fn is_null(&self, name: &str) -> bool {
+        self.object.get(name).is_some_and(Value::is_null)
+    }
+
     fn required<T>(&self, name: &str, value: Option<T>) -> Result<T, Refusal> {
         value.ok_or_else(|| self.invalid(name))
     }

@@ -8,6 +8,7 @@ pub mod envelope;
 pub mod event;
 pub mod fields;
 pub mod frame;
+pub mod hours;
 pub mod page;
 pub mod time;
 pub mod view;

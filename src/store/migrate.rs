@@ -34,7 +34,7 @@ const APPLIED: &str = "SELECT CAST(version AS TEXT) AS name FROM __diesel_schema
 pub(super) const UNFINISHED: &str = "shopbell_unfinished_copy";
 
 /// Every table of ours, those that others refer to before those that do.
-pub const TABLES: [&str; 14] = [
+pub const TABLES: [&str; 15] = [
     "users",
     "shops",
     "agents",
@@ -47,6 +47,7 @@ pub const TABLES: [&str; 14] = [
     "offline",
     "files",
     "audit",
+    "replies",
     "nodes",
     "agent_sessions",
 ];

@@ -11,6 +11,7 @@ diesel::table! {
         created_by_shop -> Nullable<BigInt>,
         tokens_after -> BigInt,
         created_at -> BigInt,
+        must_change_password -> Bool,
     }
 }
 
@@ -21,6 +22,11 @@ diesel::table! {
         name -> Text,
         origins -> Text,
         created_at -> BigInt,
+        time_zone -> Text,
+        hours -> Text,
+        disabled -> Bool,
+        retention_messages -> Nullable<Integer>,
+        retention_files -> Nullable<Integer>,
     }
 }
 
@@ -32,6 +38,7 @@ diesel::table! {
         status -> Text,
         max_chats -> Nullable<Integer>,
         created_at -> BigInt,
+        disabled -> Bool,
     }
 }
 
@@ -166,6 +173,19 @@ diesel::table! {
 }
 
 diesel::table! {
+    replies (id) {
+        id -> BigInt,
+        shop_id -> BigInt,
+        owner_id -> Nullable<BigInt>,
+        group -> Text,
+        shortcut -> Text,
+        text -> Text,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
     nodes (id) {
         id -> BigInt,
         name -> Text,
@@ -186,6 +206,8 @@ diesel::joinable!(agent_sessions -> nodes (node_id));
 diesel::joinable!(agents -> users (user_id));
 diesel::joinable!(agents -> shops (shop_id));
 diesel::joinable!(conversations -> shops (shop_id));
+diesel::joinable!(replies -> users (owner_id));
+diesel::joinable!(audit -> users (by_user));
 diesel::allow_tables_to_appear_in_same_query!(
     users,
     shops,
@@ -199,6 +221,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     offline,
     files,
     audit,
+    replies,
     nodes,
     agent_sessions
 );

@@ -23,6 +23,27 @@ pub struct Row {
     /// A JSON array of strings.
     pub origins: String,
     pub created_at: i64,
+    /// An IANA name.
+    pub time_zone: String,
+    /// Working hours in that zone, as JSON.
+    pub hours: String,
+    pub disabled: bool,
+    /// For how many days messages and files are kept; `None`: for ever.
+    pub retention_messages: Option<i32>,
+    pub retention_files: Option<i32>,
+}
+
+/// What may be changed of a shop; `Some(None)` of a retention means for ever.
+#[derive(Clone, Debug, Default, AsChangeset)]
+#[diesel(table_name = shops)]
+pub struct Change {
+    pub name: Option<String>,
+    pub origins: Option<String>,
+    pub time_zone: Option<String>,
+    pub hours: Option<String>,
+    pub disabled: Option<bool>,
+    pub retention_messages: Option<Option<i32>>,
+    pub retention_files: Option<Option<i32>>,
 }
 
 impl Row {
@@ -73,15 +94,8 @@ pub fn insert(db: &mut Db, shop: &str, name: &str, origins: &str, now: Timestamp
     Both(insert.returning(columns::<Row>())).get_result(db).optional()
 }
 
-pub fn update(db: &mut Db, id: ShopId, name: Option<&str>, origins: Option<&str>) -> QueryResult<()> {
-    let target = shops::table.find(id.0);
-    if let Some(name) = name {
-        diesel::update(target).set(shops::name.eq(name)).execute(db)?;
-    }
-    if let Some(origins) = origins {
-        diesel::update(target).set(shops::origins.eq(origins)).execute(db)?;
-    }
-    Ok(())
+pub fn update(db: &mut Db, id: ShopId, change: &Change) -> QueryResult<()> {
+    diesel::update(shops::table.find(id.0)).set(change).execute(db).optional_empty_changeset().map(drop)
 }
 
 /// The `origins` of every shop that has some.

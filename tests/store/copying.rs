@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use diesel::{QueryResult, RunQueryDsl, connection::SimpleConnection};
+use diesel::{QueryDsl, QueryResult, RunQueryDsl, SelectableHelper, connection::SimpleConnection};
 use shopbell::{
     domain::{
         conversation::{Cause, Deed, Moved},
@@ -37,7 +37,13 @@ fn furnish(place: &Place) -> u64 {
     let (ann, bob) = (world.named("ann", "Ann 'Ü' \\N 安\t\n\u{1F600}"), world.user("bob"));
     users::set_operator(&mut world.db, bob.id).unwrap();
     users::refresh(&mut world.db, "bob", None, Some(""), Timestamp(1)).unwrap();
-    shops::update(&mut world.db, shop.id, None, Some(r#"["https://a.b"]"#)).unwrap();
+    let change = shops::Change {
+        origins: Some(r#"["https://a.b"]"#.to_owned()),
+        retention_files: Some(Some(30)),
+        disabled: Some(true),
+        ..shops::Change::default()
+    };
+    shops::update(&mut world.db, shop.id, &change).unwrap();
     let id = world.support(&shop, &ann);
     world.say_all(id, &ann, (0..5_000).map(|n| if n == 7 { "\\\\N, NULL" } else { "hi" }));
     let direct = world.direct(&ann, &bob);
@@ -73,9 +79,13 @@ fn furnish(place: &Place) -> u64 {
         after: None,
     };
     audit::insert(&mut world.db, &act, now).unwrap();
+    let replies = "INSERT INTO replies (shop_id, owner_id, \"group\", shortcut, text, created_at, updated_at) VALUES \
+                   (1, NULL, '', 'hi', 'Hello {buyer.name}', 1, 1), (1, 1, 'My own', 'hi', 'Hi', 1, 1)";
+    world.db.batch_execute(replies).unwrap();
     let (users, shops, agents, conversations, messages) = (3, 1, 1, 2, 5_001);
-    let (receipts, acks, tickets, timeline, offline, files, audit) = (2, 1, 1, 2, 1, 3, 1);
-    users + shops + agents + conversations + messages + receipts + acks + tickets + timeline + offline + files + audit
+    let (receipts, acks, tickets, timeline, offline, files, audit, replies) = (2, 1, 1, 2, 1, 3, 1, 2);
+    let talk = conversations + messages + receipts + acks + tickets + timeline + offline;
+    users + shops + agents + talk + files + audit + replies
 }
 
 /// Everything that is in a database, as text.
@@ -89,10 +99,10 @@ fn contents(location: &Location) -> Vec<String> {
     }
     type Text = Option<String>;
     type Number = Option<i64>;
-    type User = (i64, String, String, Text, Text, bool, Number, i64, i64);
+    type User = (i64, String, String, Text, Text, bool, Number, i64, i64, bool);
     rows(&mut all, "users", schema::users::table.load::<User>(&mut db));
-    rows(&mut all, "shops", schema::shops::table.load::<(i64, String, String, String, i64)>(&mut db));
-    type Agent = (i64, i64, String, String, Option<i32>, i64);
+    rows(&mut all, "shops", schema::shops::table.select(shops::Row::as_select()).load(&mut db));
+    type Agent = (i64, i64, String, String, Option<i32>, i64, bool);
     rows(&mut all, "agents", schema::agents::table.load::<Agent>(&mut db));
     rows(&mut all, "conversations", schema::conversations::table.load::<conversations::Row>(&mut db));
     type Message = (i64, i64, i64, String, i16, String, Vec<u8>, String, i64, Number);
@@ -107,6 +117,8 @@ fn contents(location: &Location) -> Vec<String> {
     rows(&mut all, "files", schema::files::table.load::<File>(&mut db));
     type Act = (i64, i64, Number, i64, Text, String, String, Text, Text);
     rows(&mut all, "audit", schema::audit::table.load::<Act>(&mut db));
+    type Reply = (i64, i64, Number, String, String, String, i64, i64);
+    rows(&mut all, "replies", schema::replies::table.load::<Reply>(&mut db));
     all
 }
 
@@ -157,9 +169,9 @@ fn what_is_not_empty_not_there_or_in_use_is_refused_and_left_alone() {
     assert!(matches!(refused(&source.location, &foreign.location), Error::Foreign(_)));
     let older = Place::sqlite();
     let mut db = older.writer();
-    db.batch_execute("DELETE FROM __diesel_schema_migrations WHERE version = '20261121000000'").unwrap();
+    db.batch_execute("DELETE FROM __diesel_schema_migrations WHERE version = '20261121000100'").unwrap();
     let error = refused(&older.location, &target.location);
-    assert!(matches!(&error, Error::Older(version) if version == "20261121000000"), "{error}");
+    assert!(matches!(&error, Error::Older(version) if version == "20261121000100"), "{error}");
 }
 
 /// Many rows of every large kind.

@@ -67,9 +67,21 @@ fn shops_are_made_once() {
         let acme = world.shop("acme");
         assert!(shops::insert(&mut world.db, "acme", "again", "[]", Timestamp(9)).unwrap().is_none());
         let beta = world.shop("beta");
-        shops::update(&mut world.db, acme.id, Some("Acme & Co"), Some(r#"["https://a.b"]"#)).unwrap();
+        let change = shops::Change {
+            name: Some("Acme & Co".to_owned()),
+            origins: Some(r#"["https://a.b"]"#.to_owned()),
+            retention_files: Some(Some(30)),
+            ..shops::Change::default()
+        };
+        shops::update(&mut world.db, acme.id, &change).unwrap();
+        shops::update(&mut world.db, acme.id, &shops::Change::default()).unwrap();
         let row = shops::by_name(&mut world.db, "acme").unwrap().unwrap();
         assert_eq!((row.name.as_str(), row.origins.as_str()), ("Acme & Co", r#"["https://a.b"]"#));
+        assert_eq!((row.time_zone.as_str(), row.hours.as_str(), row.disabled), ("UTC", "{}", false));
+        assert_eq!((row.retention_messages, row.retention_files), (None, Some(30)));
+        let forever = shops::Change { retention_files: Some(None), ..shops::Change::default() };
+        shops::update(&mut world.db, acme.id, &forever).unwrap();
+        assert_eq!(shops::by_id(&mut world.db, acme.id).unwrap().unwrap().retention_files, None);
         assert!(shops::by_name(&mut world.db, "ACME").unwrap().is_none(), "a name's case counts");
         assert_eq!(shops::by_id(&mut world.db, beta.id).unwrap().unwrap().shop, "beta");
         let page = shops::page(&mut world.db, acme.id.0, 10).unwrap();

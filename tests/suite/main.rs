@@ -21,6 +21,7 @@ mod redis_away;
 mod rest;
 mod scene;
 mod sending;
+mod shops;
 mod signals;
 mod table_of_claims;
 mod waiting;

@@ -15,25 +15,89 @@ use crate::{
     actors::{journal::write, node::Node, now, session::Identity},
     domain::{ids::Timestamp, refusal::Refusal},
     http::Origins,
-    protocol::{fields::Fields, time::At},
+    protocol::{
+        fields::Fields,
+        hours,
+        time::{self, At},
+    },
     store::{audit, shops},
 };
 
 const ORIGINS_MAX: usize = 50;
+/// The longest time for which something may be kept that is not kept for ever, in days.
+const RETENTION_MAX: i64 = 36_500;
 
 #[derive(Serialize)]
 struct Shown {
     shop: String,
-    name: String,
-    origins: Vec<String>,
+    #[serde(flatten)]
+    settings: Settings,
     created_at: At,
+}
+
+/// What may be changed of a shop.
+#[derive(Serialize)]
+struct Settings {
+    name: String,
+    origins: Value,
+    time_zone: String,
+    hours: Value,
+    retention: Retention,
+    disabled: bool,
+}
+
+/// In days; `None`: for ever.
+#[derive(Serialize)]
+struct Retention {
+    messages: Option<i32>,
+    files: Option<i32>,
 }
 
 impl Shown {
     fn of(row: shops::Row) -> Shown {
-        let origins = serde_json::from_str(&row.origins).unwrap_or_default();
-        Shown { shop: row.shop, name: row.name, origins, created_at: At(Timestamp(row.created_at)) }
+        Shown { settings: Settings::of(&row), shop: row.shop, created_at: At(Timestamp(row.created_at)) }
     }
+}
+
+impl Settings {
+    fn of(row: &shops::Row) -> Settings {
+        let json = |stored: &str| serde_json::from_str(stored).unwrap_or_default();
+        Settings {
+            name: row.name.clone(),
+            origins: json(&row.origins),
+            time_zone: row.time_zone.clone(),
+            hours: json(&row.hours),
+            retention: Retention { messages: row.retention_messages, files: row.retention_files },
+            disabled: row.disabled,
+        }
+    }
+
+    /// What the audit keeps.
+    fn record(row: &shops::Row) -> Option<String> {
+        serde_json::to_string(&Settings::of(row)).ok()
+    }
+}
+
+/// What a body wants of a shop.
+fn wanted(fields: Fields<'_>) -> Result<shops::Change, Refusal> {
+    let retention = match fields.get("retention") {
+        Some(_) => Some(fields.object("retention")?),
+        None => None,
+    };
+    let days = |name: &str| match retention {
+        Some(retention) if retention.is_null(name) => Ok(Some(None)),
+        Some(retention) => Ok(retention.maybe_integer(name, 1, RETENTION_MAX)?.map(|days| i32::try_from(days).ok())),
+        None => Ok(None),
+    };
+    Ok(shops::Change {
+        name: input::display_name(fields, "name")?,
+        origins: origins(fields)?,
+        time_zone: fields.maybe_word("time_zone", |name| time::zone(name).map(|zone| zone.name().to_owned()))?,
+        hours: fields.maybe("hours", hours::parse)?.map(|hours| hours::to_json(&hours).to_string()),
+        disabled: fields.maybe("disabled", Value::as_bool)?,
+        retention_messages: days("messages")?,
+        retention_files: days("files")?,
+    })
 }
 
 /// `origins` of a body, in canonical form, as the store keeps it.
@@ -116,19 +180,21 @@ pub async fn make(
     access::operate(&me)?;
     let fields = body.fields();
     let shop = fields.name("shop")?.to_owned();
-    let name = input::display_name(fields, "name")?.ok_or(Refusal::invalid("name"))?;
-    let origins = origins(fields)?.unwrap_or_else(|| "[]".to_owned());
+    let wanted = wanted(fields)?;
+    let name = wanted.name.clone().ok_or(Refusal::invalid("name"))?;
     let (by, address) = (me.person.id, api.address(&request).to_string());
     let made = write(&node.journal, move |db| {
-        let row = shops::insert(db, &shop, &name, &origins, now())?.ok_or(Refusal::Conflict)?;
+        let id = shops::insert(db, &shop, &name, "[]", now())?.ok_or(Refusal::Conflict)?.shop().id;
+        shops::update(db, id, &wanted)?;
+        let row = shops::by_id(db, id)?.ok_or(Refusal::NotFound)?;
         let act = audit::Act {
-            shop: Some(row.shop().id),
+            shop: Some(id),
             by,
             address: Some(&address),
             what: "shop.created",
             subject: &shop,
             before: None,
-            after: Some(record(&row)),
+            after: Settings::record(&row),
         };
         audit::insert(db, &act, now())?;
         Ok(row)
@@ -157,7 +223,7 @@ pub async fn one(node: web::Data<Node>, me: Identity, shop: web::Path<String>) -
 
 /// Changes a shop.
 ///
-/// For its admins and for operators.
+/// For its admins and for operators; `disabled` for operators alone.
 #[utoipa::path(
     patch,
     path = "/shops/{shop}",
@@ -182,13 +248,15 @@ pub async fn change(
         node.read(move |db| access::manage(db, &me, &shop)).await?
     };
     may?;
-    let fields = body.fields();
-    let (name, origins) = (input::display_name(fields, "name")?, origins(fields)?);
+    let wanted = wanted(body.fields())?;
+    if wanted.disabled.is_some() {
+        access::operate(&me)?;
+    }
     let address = api.address(&request).to_string();
     let changed = write(&node.journal, move |db| {
         let before = access::manage(db, &me, &shop)??;
         let id = before.shop().id;
-        shops::update(db, id, name.as_deref(), origins.as_deref())?;
+        shops::update(db, id, &wanted)?;
         let after = shops::by_id(db, id)?.ok_or(Refusal::NotFound)?;
         let act = audit::Act {
             shop: Some(id),
@@ -196,8 +264,8 @@ pub async fn change(
             address: Some(&address),
             what: "shop.changed",
             subject: &shop,
-            before: Some(record(&before)),
-            after: Some(record(&after)),
+            before: Settings::record(&before),
+            after: Settings::record(&after),
         };
         audit::insert(db, &act, now())?;
         Ok(after)
@@ -205,12 +273,6 @@ pub async fn change(
     .await?;
     known.refresh(&node).await;
     ok(Shown::of(changed))
-}
-
-/// What the audit keeps of a shop.
-fn record(row: &shops::Row) -> String {
-    let origins: Value = serde_json::from_str(&row.origins).unwrap_or_default();
-    json!({ "name": row.name, "origins": origins }).to_string()
 }
 
 #[cfg(test)]

@@ -159,7 +159,7 @@ fn finish(target: &mut Db) -> QueryResult<()> {
             let number = |sequence: &str, table: &str| {
                 format!("SELECT setval({sequence}, COALESCE((SELECT MAX(id) FROM {table}), 0) + 1, FALSE)")
             };
-            for table in ["users", "shops", "audit"] {
+            for table in ["users", "shops", "audit", "replies"] {
                 target.batch_execute(&number(&format!("pg_get_serial_sequence('{table}', 'id')"), table))?;
             }
             target.batch_execute(&number("'conversations_id'", "conversations"))?;

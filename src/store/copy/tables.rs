@@ -86,6 +86,7 @@ copied! {
         created_by_shop: Option<i64>,
         tokens_after: i64,
         created_at: i64,
+        must_change_password: bool,
     }
     shops (id: BigInt), 1_000 {
         id: i64,
@@ -93,6 +94,11 @@ copied! {
         name: String,
         origins: String,
         created_at: i64,
+        time_zone: String,
+        hours: String,
+        disabled: bool,
+        retention_messages: Option<i32>,
+        retention_files: Option<i32>,
     }
     agents (shop_id: BigInt, user_id: BigInt), 1_000 {
         shop_id: i64,
@@ -101,6 +107,7 @@ copied! {
         status: String,
         max_chats: Option<i32>,
         created_at: i64,
+        disabled: bool,
     }
     conversations (id: BigInt), 1_000 {
         id: i64,
@@ -205,5 +212,15 @@ copied! {
         subject: String,
         before: Option<String>,
         after: Option<String>,
+    }
+    replies (id: BigInt), 1_000 {
+        id: i64,
+        shop_id: i64,
+        owner_id: Option<i64>,
+        group: String,
+        shortcut: String,
+        text: String,
+        created_at: i64,
+        updated_at: i64,
     }
 }

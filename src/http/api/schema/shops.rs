@@ -13,6 +13,12 @@ pub struct NewShop {
     /// The origins whose pages may open sockets and call this API.
     #[schema(max_items = 50)]
     pub origins: Option<Vec<String>>,
+    /// An IANA name; `UTC` where it is absent.
+    pub time_zone: Option<String>,
+    pub hours: Option<Hours>,
+    pub retention: Option<Retention>,
+    /// For operators alone.
+    pub disabled: Option<bool>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -22,6 +28,12 @@ pub struct ShopChange {
     pub name: Option<String>,
     #[schema(max_items = 50)]
     pub origins: Option<Vec<String>>,
+    /// An IANA name.
+    pub time_zone: Option<String>,
+    pub hours: Option<Hours>,
+    pub retention: Option<Retention>,
+    /// For operators alone.
+    pub disabled: Option<bool>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -29,14 +41,49 @@ pub struct ShopChange {
     "shop": "acme",
     "name": "Acme",
     "origins": ["https://acme.example"],
+    "time_zone": "Europe/Berlin",
+    "hours": { "mon": [["09:00", "12:00"], ["13:00", "18:00"]], "sat": [["10:00", "24:00"]] },
+    "retention": { "messages": 365, "files": null },
+    "disabled": false,
     "created_at": "2026-11-20T10:00:00.000Z",
 }))]
 pub struct Shop {
     pub shop: String,
     pub name: String,
     pub origins: Vec<String>,
+    /// An IANA name.
+    pub time_zone: String,
+    pub hours: Hours,
+    pub retention: Retention,
+    /// Buyers can open nothing and send nothing.
+    pub disabled: bool,
     #[schema(format = DateTime)]
     pub created_at: String,
+}
+
+/// Working hours in the shop's time zone: for each day its spans, `HH:MM` to `HH:MM` (at most `24:00`), in their order and apart. A day
+/// that is not named has none; `{}` is always.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({ "mon": [["09:00", "12:00"], ["13:00", "18:00"]] }))]
+#[serde(deny_unknown_fields)]
+pub struct Hours {
+    pub mon: Option<Vec<[String; 2]>>,
+    pub tue: Option<Vec<[String; 2]>>,
+    pub wed: Option<Vec<[String; 2]>>,
+    pub thu: Option<Vec<[String; 2]>>,
+    pub fri: Option<Vec<[String; 2]>>,
+    pub sat: Option<Vec<[String; 2]>>,
+    pub sun: Option<Vec<[String; 2]>>,
+}
+
+/// For how many days something is kept; `null`: for ever.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({ "messages": 365, "files": null }))]
+pub struct Retention {
+    #[schema(minimum = 1, maximum = 36500)]
+    pub messages: Option<i32>,
+    #[schema(minimum = 1, maximum = 36500)]
+    pub files: Option<i32>,
 }
 
 #[derive(Serialize, ToSchema)]
