@@ -23,6 +23,12 @@ pub const PAGE_MAX: usize = 200;
 pub const INBOX_MAX: usize = 100;
 const TOKEN_MAX: usize = 8_192;
 
+/// Every type; what is not here is no frame.
+pub const TYPES: [&str; 15] = [
+    "login", "ping", "send", "ack", "read", "view", "typing", "claim", "release", "resolve", "transfer", "recall",
+    "status", "inbox", "history",
+];
+
 #[derive(Clone, Debug)]
 pub enum Frame {
     Login { token: Box<str> },
@@ -91,7 +97,8 @@ pub fn parse(text: &str) -> Result<Incoming, Rejected> {
     let id = fields.maybe_text("id", 1, ID_MAX).map(|id| id.map(Arc::<str>::from));
     let known = id.clone().ok().flatten();
     let kind = object.get("type").and_then(Value::as_str).unwrap_or_default();
-    let Some(frame) = read(kind, fields, known.clone()) else { return Err(rejected(known, Refusal::BadFrame)) };
+    let frame = TYPES.contains(&kind).then(|| read(kind, fields, known.clone())).flatten();
+    let Some(frame) = frame else { return Err(rejected(known, Refusal::BadFrame)) };
     let id = id.map_err(|refusal| rejected(None, refusal))?;
     let frame = frame.map_err(|refusal| rejected(known, refusal))?;
     Ok(Incoming { id, frame })

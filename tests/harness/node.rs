@@ -149,6 +149,11 @@ impl TestNode {
         &self.base
     }
 
+    /// Where it stores: `sqlite://…` or `postgres://…`.
+    pub fn database(&self) -> &str {
+        &self.builder.env["SHOPBELL__DATABASE__URL"]
+    }
+
     /// Everything the process wrote so far, both outputs.
     pub fn log(&self) -> String {
         text(&self.log)

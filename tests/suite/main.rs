@@ -10,6 +10,7 @@ mod delivery;
 mod files;
 mod growing_up;
 mod identity;
+mod isolation;
 mod lists;
 mod liveness;
 mod nodes;
