@@ -7,10 +7,14 @@ import { Shopbell } from '/assets/sdk/shopbell.js';
 import { rest } from '/assets/api.js';
 import { Desk } from '/assets/desk.js';
 import { avatar, el } from '/assets/dom.js';
-import { explain, nameOf, t, translatePage } from '/assets/i18n.js';
+import { AGENT } from '/assets/words/agent.js';
+import { explain, learn, nameOf, t } from '/assets/i18n.js';
+import { translatePage } from '/assets/page.js';
 import { Inbox, InboxView } from '/assets/inbox.js';
 import { ROOM_EVENTS } from '/assets/room.js';
 import { toast } from '/assets/toast.js';
+
+learn(AGENT);
 
 const KEPT = 'shopbell.agent';
 const $ = (id) => document.getElementById(id);

@@ -7,6 +7,7 @@ const TYPING_EVERY_MS = 3_000;
 const TYPING_ENDS_MS = 4_000;
 const TEXT_MAX = 4_000;
 const HEIGHT_MAX_PX = 140;
+const EMOJI = [...'😀😊😂🥰😍😘😉😎🤔😅😢😭😡😱🥳😴👍👎👌🙏👏💪🤝👋❤️💔🎉🎁🔥⭐✅❌📦🚚💰🛒'.matchAll(/\p{Extended_Pictographic}\uFE0F?/gu)].map(([one]) => one);
 
 export class Composer {
   #typingSaidAt = 0;
@@ -14,6 +15,8 @@ export class Composer {
   #input = el('textarea', { rows: '1', maxlength: String(TEXT_MAX) });
   #picker;
   #attach;
+  #emoji = el('div.emoji', { hidden: true, role: 'group' });
+  #smile = el('button.smile', { type: 'button', 'aria-expanded': 'false', onclick: () => this.#offerEmoji(this.#emoji.hidden) }, icon('smile'));
   #send = el('button.send', { type: 'submit' }, icon('send'));
 
   root;
@@ -31,7 +34,16 @@ export class Composer {
     this.#picker = el('input', { type: 'file', accept, hidden: true });
     this.#attach = el('button.attach', { type: 'button', onclick: () => this.#picker.click() },
       icon(accept === 'image/*' ? 'image' : 'attach'));
-    this.root = el('form.composer', {}, this.#attach, this.#picker, this.#input, this.#send);
+    this.root = el('form.composer', {}, this.#emoji, this.#attach, this.#picker, this.#input, this.#smile, this.#send);
+    for (const one of EMOJI) {
+      this.#emoji.append(el('button', { type: 'button', 'aria-label': one, onclick: () => this.#insert(one) }, one));
+    }
+    this.#emoji.addEventListener('keydown', (event) => {
+      if (event.key !== 'Escape') return;
+      event.stopPropagation();
+      this.#offerEmoji(false);
+      this.focus();
+    });
     this.root.addEventListener('submit', (event) => { event.preventDefault(); this.#submit(); });
     this.#input.addEventListener('keydown', (event) => this.#key(event));
     this.#input.addEventListener('input', () => { this.#grow(); this.#typed(); });
@@ -52,6 +64,22 @@ export class Composer {
 
   focus() { this.#input.focus(); }
 
+  #offerEmoji(on) {
+    this.#emoji.hidden = !on;
+    this.#smile.setAttribute('aria-expanded', String(on));
+    if (on) this.#emoji.firstChild.focus();
+  }
+
+  /** Puts text where the caret is. */
+  #insert(text) {
+    const { selectionStart: from, selectionEnd: to } = this.#input;
+    this.#input.setRangeText(text, from, to, 'end');
+    this.#offerEmoji(false);
+    this.focus();
+    this.#grow();
+    this.#typed();
+  }
+
   /** Empties it and stops saying that somebody types. */
   reset() {
     this.#input.value = '';
@@ -62,7 +90,8 @@ export class Composer {
   relabel() {
     this.#input.placeholder = t('write_message');
     this.#input.setAttribute('aria-label', t('write_message'));
-    for (const [button, key] of [[this.#send, 'send'], [this.#attach, this.accept === 'image/*' ? 'send_image' : 'send_file']]) {
+    this.#emoji.setAttribute('aria-label', t('emoji'));
+    for (const [button, key] of [[this.#send, 'send'], [this.#smile, 'emoji'], [this.#attach, this.accept === 'image/*' ? 'send_image' : 'send_file']]) {
       button.title = t(key);
       button.setAttribute('aria-label', t(key));
     }
@@ -79,6 +108,7 @@ export class Composer {
     const text = this.#input.value.trim();
     if (!text) return;
     this.reset();
+    this.#offerEmoji(false);
     this.on.text(text);
     this.focus();
   }
@@ -105,4 +135,22 @@ export class Composer {
     this.#typingSaidAt = 0;
     this.on.typing(false);
   }
+}
+
+/** Lets files be dropped anywhere on `area`, which is marked while one hovers. */
+export function acceptDrops(area, onFile) {
+  const carriesFiles = (event) => event.dataTransfer?.types.includes('Files');
+  const mark = (on) => area.classList.toggle('dropping', on);
+  area.addEventListener('dragover', (event) => {
+    if (!carriesFiles(event)) return;
+    event.preventDefault();
+    mark(true);
+  });
+  area.addEventListener('dragleave', (event) => { if (!area.contains(event.relatedTarget)) mark(false); });
+  area.addEventListener('drop', (event) => {
+    if (!carriesFiles(event)) return;
+    event.preventDefault();
+    mark(false);
+    for (const file of event.dataTransfer.files) onFile(file);
+  });
 }

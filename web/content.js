@@ -49,10 +49,15 @@ function card({ kind, title, image: picture, url, price, status, amount, id }) {
       el('span', {}, facts.filter((fact) => fact !== undefined && fact !== null).join(' · '))));
 }
 
+/** A file on its way to the server. */
+function uploading({ name }) {
+  return el('div.uploading', {}, el('span', {}, t('uploading', { name })), el('progress', { max: '1', value: '0', 'aria-label': t('uploading', { name }) }));
+}
+
 function gone({ kind }) { return el('div.gone', {}, t(`kind_${kind}`)); }
 function unknown() { return el('div.gone', {}, t('kind_unknown')); }
 
-const VIEWS = { text, image, file, product: card, order: card, recalled: gone, deleted: gone };
+const VIEWS = { text, image, file, uploading, product: card, order: card, recalled: gone, deleted: gone };
 
 /** @param {import('/assets/sdk/shopbell.js').Content} content */
 export function view(content) {

@@ -4,8 +4,9 @@
  */
 
 import { rest } from '/assets/api.js';
-import { avatar, el, icon, moment } from '/assets/dom.js';
+import { avatar, el, icon } from '/assets/dom.js';
 import { explain, nameOf, t } from '/assets/i18n.js';
+import { moment } from '/assets/page.js';
 import { Room } from '/assets/room.js';
 import { toast } from '/assets/toast.js';
 
@@ -102,6 +103,7 @@ export class Desk {
         to: { conversation: summary.id },
         token: () => this.token,
         accept: FILES,
+        onFault: (error) => toast(explain(error)),
         onStored: ({ conversation, seq, at }, content) => {
           this.onSent({ conversation, seq, at, content, from: { ...this.client.welcome.user, role: 'agent' } });
         },

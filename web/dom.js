@@ -4,6 +4,7 @@
  */
 
 import { language } from '/assets/i18n.js';
+import { ORIGIN } from '/assets/origin.js';
 
 /**
  * @param {string} tag with classes: `div.row.own`
@@ -34,6 +35,11 @@ const ICONS = {
   clock: 'M12 4a8 8 0 1 0 0 16 8 8 0 0 0 0-16M12 8v4l2.5 2',
   tick: 'M5 12.5l4 4L18 7',
   ticks: 'M2 12.5l4 4L15 7M11 15l1.5 1.5L22 7',
+  smile: 'M12 4a8 8 0 1 0 0 16 8 8 0 0 0 0-16M9 10h.01M15 10h.01M8.5 14a4.5 4.5 0 0 0 7 0',
+  sound: 'M5 10v4h3l4 4V6l-4 4zM16 9a4 4 0 0 1 0 6M18.5 6.5a8 8 0 0 1 0 11',
+  mute: 'M5 10v4h3l4 4V6l-4 4zM16 10l5 5M21 10l-5 5',
+  undo: 'M9 7 5 11l4 4M5 11h9a5 5 0 0 1 0 10h-2',
+  star: 'M12 4l2.4 5.2 5.6.6-4.2 3.8 1.2 5.6L12 16.3 7 19.2l1.2-5.6L4 9.8l5.6-.6z',
   alert: 'M12 4 3 19h18zM12 10v4M12 16.5v.01',
 };
 
@@ -55,7 +61,7 @@ export function safeUrl(address) {
   if (typeof address !== 'string') return null;
   if (!/^https?:\/\//i.test(address) && !address.startsWith('/files/')) return null;
   try {
-    const url = new URL(address, location.origin);
+    const url = new URL(address, ORIGIN);
     return ['http:', 'https:'].includes(url.protocol) ? url.href : null;
   } catch {
     return null;
@@ -81,13 +87,6 @@ export function clock(at) {
 /** @param {string} at RFC 3339 @returns {string} `Friday, 20 November` */
 export function day(at) {
   return new Intl.DateTimeFormat(language(), { weekday: 'long', day: 'numeric', month: 'long' }).format(new Date(at));
-}
-
-/** @param {string} at RFC 3339 @returns {string} the time if today, else the date */
-export function moment(at) {
-  const date = new Date(at);
-  if (sameDay(date, new Date())) return clock(at);
-  return new Intl.DateTimeFormat(language(), { day: 'numeric', month: 'short' }).format(date);
 }
 
 export function onSameDay(a, b) {

@@ -3,8 +3,9 @@
  * drawn as a list.
  */
 
-import { avatar, el, moment } from '/assets/dom.js';
+import { avatar, el } from '/assets/dom.js';
 import { nameOf, t } from '/assets/i18n.js';
+import { moment } from '/assets/page.js';
 import { line } from '/assets/content.js';
 
 /** @typedef {import('/assets/sdk/shopbell.js').Summary} Summary */

@@ -24,25 +24,42 @@ export class Room {
    * @param {() => Promise<string>|string} options.token for uploads
    * @param {string} [options.accept] which files the picker offers
    * @param {(stored: object, content: object) => void} [options.onStored]
+   * @param {(error: Error) => void} [options.onFault] something that has no row in the thread was refused
    */
-  constructor({ client, side, to, token, accept, onStored = () => {} }) {
+  constructor({ client, side, to, token, accept, onStored = () => {}, onFault = () => {} }) {
     this.client = client;
     this.side = side;
     this.to = to;
     this.token = token;
     this.onStored = onStored;
-    this.thread = new Thread({ side, onEarlier: () => this.#earlier(), onRetry: (id) => this.#again.get(id)?.() });
+    this.onFault = onFault;
+    this.thread = new Thread({
+      side,
+      onEarlier: () => this.#earlier(),
+      onRetry: (id) => this.#again.get(id)?.(),
+      onDiscard: (id) => this.#again.delete(id),
+      onRecall: (seq) => {
+        // The row that had the focus is drawn anew.
+        this.composer.focus();
+        client.recall(this.summary.id, seq).catch((error) => this.onFault(error));
+      },
+      me: () => client.welcome?.user.uid,
+    });
     this.composer = new Composer({
       text: (text) => this.post({ kind: 'text', text }),
       file: (file) => this.attach(file),
       typing: (on) => { if (this.summary) client.typing(this.summary.id, on); },
     }, accept);
+    const here = JSON.stringify(to);
+    for (const { id, to: there, content, at } of client.waiting) {
+      if (JSON.stringify(there) === here) this.post(content, id, at);
+    }
   }
 
   /** @param {import('/assets/sdk/shopbell.js').Content} content */
-  async post(content, id = newId()) {
+  async post(content, id = newId(), at = undefined) {
     this.#again.set(id, () => this.post(content, id));
-    this.thread.addPending(id, content);
+    this.thread.addPending(id, content, at);
     try {
       const stored = await this.client.send(this.to, content, id);
       this.#again.delete(id);
@@ -55,9 +72,9 @@ export class Room {
 
   async attach(file, id = newId()) {
     this.#again.set(id, () => this.attach(file, id));
-    this.thread.addPending(id, { kind: 'text', text: t('uploading', { name: file.name }) });
+    this.thread.addPending(id, { kind: 'uploading', name: file.name });
     try {
-      this.post(await upload(file, await this.token()), id);
+      this.post(await upload(file, await this.token(), (part) => this.thread.progress(id, part)), id);
     } catch (error) {
       this.thread.fail(id, error);
     }
@@ -103,7 +120,7 @@ export class Room {
       case 'delivered':
       case 'read': return mine ? undefined : thread.reached(frame.type, frame.seq);
       case 'typing': return mine ? undefined : thread.setTyping(frame.on ? this.#whoIs(frame.by) : null);
-      case 'edited': return thread.replace(frame.seq, frame.content);
+      case 'edited': return thread.replace(frame.seq, frame.content, frame.at);
       case 'recalled':
       case 'deleted': return thread.replace(frame.seq, { kind: frame.type });
     }

@@ -8,6 +8,8 @@ import { explain, nameOf, t } from '/assets/i18n.js';
 import { view } from '/assets/content.js';
 
 const NEAR_END_PX = 80;
+const NEAR_START_PX = 60;
+const RECALL_MS = 2 * 60_000;
 const GROUP_MS = 5 * 60_000;
 const TYPING_MS = 6_000;
 
@@ -16,17 +18,19 @@ const TYPING_MS = 6_000;
 /** What is refused for these would be refused again. */
 const LASTING = new Set(['invalid', 'too_large']);
 
-const sameContent = (a, b) => a.kind === b.kind && a.text === b.text;
+const sameContent = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
 export class Thread {
   /** @type {Map<number, Message>} */ #messages = new Map();
   /** Not yet stored: id → {content, at, error}. @type {Map<string, object>} */ #pending = new Map();
   /** Rows by seq, or by id while pending. @type {Map<number|string, HTMLElement>} */ #rows = new Map();
+  /** What every day begins with, by the day. @type {Map<string, HTMLElement>} */ #days = new Map();
+  /** The `seq`s of the messages, ascending. @type {number[]} */ #order = [];
   #reached = { delivered: 0, read: 0 };
   #typingTimer = 0;
   #typing = el('div.typing', { hidden: true, role: 'status' }, el('span.dots', {}, el('i'), el('i'), el('i')), el('span.who'));
-  #list = el('ol.messages');
-  #earlier = el('button.earlier', { type: 'button', hidden: true, onclick: () => this.onEarlier() });
+  #list = el('ol.messages', { role: 'log', 'aria-live': 'polite' });
+  #earlier = el('button.earlier', { type: 'button', hidden: true, onclick: () => this.#goBack() });
   #empty = el('p.empty');
 
   root = el('div.thread', { tabindex: '0' });
@@ -36,21 +40,33 @@ export class Thread {
    * @param {'buyer'|'shop'} options.side whose page this is: its own messages stand on the right
    * @param {() => void} [options.onEarlier] asked for messages before the first
    * @param {(id: string) => void} [options.onRetry] asked to send a refused message again
+   * @param {(id: string) => void} [options.onDiscard] asked to forget a refused message
+   * @param {(seq: number) => void} [options.onRecall] asked to take one's own message back
+   * @param {() => string|undefined} [options.me] the uid of who looks
    */
-  constructor({ side, onEarlier = () => {}, onRetry = () => {} }) {
-    this.side = side;
-    this.onEarlier = onEarlier;
-    this.onRetry = onRetry;
+  constructor({ side, onEarlier = () => {}, onRetry = () => {}, onDiscard = () => {}, onRecall = () => {}, me = () => undefined }) {
+    Object.assign(this, { side, onEarlier, onRetry, onDiscard, onRecall, me });
     this.root.append(this.#earlier, this.#empty, this.#list, this.#typing);
     this.root.addEventListener('load', () => { if (this.#atEnd) this.toEnd(); }, true);
-    this.root.addEventListener('scroll', () => { this.#atEnd = this.#isAtEnd(); }, { passive: true });
+    this.root.addEventListener('scroll', () => {
+      this.#atEnd = this.#isAtEnd();
+      if (this.root.scrollTop < NEAR_START_PX && !this.#atEnd) this.#goBack();
+    }, { passive: true });
     new ResizeObserver(() => { if (this.#atEnd) this.toEnd(); }).observe(this.root);
   }
 
   #atEnd = true;
+  #goingBack = false;
 
-  get firstSeq() { return Math.min(...this.#messages.keys()); }
-  get lastSeq() { return Math.max(0, ...this.#messages.keys()); }
+  get firstSeq() { return this.#order[0] ?? Infinity; }
+  get lastSeq() { return this.#order.at(-1) ?? 0; }
+
+  /** Asks for what came before, once at a time. */
+  async #goBack() {
+    if (this.#goingBack || this.#earlier.hidden) return;
+    this.#goingBack = true;
+    try { await this.onEarlier(); } catch { /* asked again by the next scrolling */ } finally { this.#goingBack = false; }
+  }
 
   /** @param {Message[]} messages in any order, repeats allowed */
   add(messages) {
@@ -63,17 +79,32 @@ export class Thread {
       if (known) this.#rows.delete(message.seq);
       if (own && this.#pending.has(message.client_id)) this.#settleRow(message.client_id, message.seq);
       if (!own) this.setTyping(null);
-      this.#messages.set(message.seq, message);
+      this.#keep(message);
     }
     this.#layout();
   }
 
+  #keep(message) {
+    const { seq } = message;
+    if (!this.#messages.has(seq)) {
+      const before = this.#order.findLastIndex((known) => known < seq);
+      this.#order.splice(before + 1, 0, seq);
+    }
+    this.#messages.set(seq, message);
+  }
+
   /** A message of this page's own that has not been answered yet. */
-  addPending(id, content) {
-    this.#pending.set(id, { content, at: new Date().toISOString(), error: null });
+  addPending(id, content, at = new Date().toISOString()) {
+    this.#pending.set(id, { content, at, error: null });
     this.#rows.delete(id);
     this.#layout();
     this.toEnd();
+  }
+
+  /** How far the upload of a pending message has come. @param {number} part from 0 to 1 */
+  progress(id, part) {
+    const bar = this.#rows.get(id)?.querySelector('progress');
+    if (bar) bar.value = part;
   }
 
   /** @param {string} id @param {{seq: number, at: string}} stored @param {import('/assets/sdk/shopbell.js').User} from */
@@ -81,7 +112,7 @@ export class Thread {
     const pending = this.#pending.get(id);
     if (!pending) return;
     this.#settleRow(id, seq);
-    if (!this.#messages.has(seq)) this.#messages.set(seq, { seq, at, from, content: pending.content, client_id: id });
+    if (!this.#messages.has(seq)) this.#keep({ seq, at, from, content: pending.content, client_id: id });
     this.#layout();
   }
 
@@ -94,10 +125,10 @@ export class Thread {
   }
 
   /** The content of a message has changed. */
-  replace(seq, content) {
+  replace(seq, content, edited_at = null) {
     const message = this.#messages.get(seq);
     if (!message) return;
-    message.content = content;
+    Object.assign(message, { content, edited_at });
     this.#rows.delete(seq);
     this.#layout();
   }
@@ -130,6 +161,7 @@ export class Thread {
   /** Draws everything again, in the present language. */
   redraw() {
     this.#rows.clear();
+    this.#days.clear();
     this.#layout();
   }
 
@@ -143,27 +175,43 @@ export class Thread {
     if (row && !this.#messages.has(seq)) this.#rows.set(seq, row);
   }
 
+  /** Brings the list to what is known, moving only what is not in its place. */
   #layout() {
     const { root } = this;
     const fromEnd = root.scrollHeight - root.scrollTop;
     const first = this.#list.querySelector('[data-seq]')?.dataset.seq;
-    const items = [];
+    let place = this.#list.firstElementChild;
+    const put = (node) => {
+      if (node === place) place = place.nextElementSibling;
+      else this.#list.insertBefore(node, place);
+    };
     let previous = null;
-    for (const seq of [...this.#messages.keys()].sort((a, b) => a - b)) {
+    for (const seq of this.#order) {
       const message = this.#messages.get(seq);
-      if (!previous || !onSameDay(previous.at, message.at)) items.push(el('li.day', {}, el('span', {}, day(message.at))));
+      if (!previous || !onSameDay(previous.at, message.at)) put(this.#day(message.at));
       const row = this.#row(seq, message);
       row.classList.toggle('joined', Boolean(previous) && this.#joins(previous, message));
-      items.push(row);
+      put(row);
       previous = message;
     }
-    for (const [id, pending] of this.#pending) items.push(this.#pendingRow(id, pending));
-    this.#list.replaceChildren(...items);
-    this.#empty.hidden = items.length > 0;
+    for (const [id, pending] of this.#pending) put(this.#pendingRow(id, pending));
+    while (place) {
+      const next = place.nextElementSibling;
+      place.remove();
+      place = next;
+    }
+    this.#empty.hidden = this.#order.length + this.#pending.size > 0;
     this.#earlier.textContent = t('earlier');
     this.#tick();
     if (this.#atEnd) this.toEnd();
     else if (first && Number(first) > this.firstSeq) root.scrollTop = root.scrollHeight - fromEnd;
+  }
+
+  #day(at) {
+    const name = day(at);
+    const known = this.#days.get(name) ?? el('li.day', {}, el('span', {}, name));
+    this.#days.set(name, known);
+    return known;
   }
 
   /** Whether a message stands close under the one before it. */
@@ -179,7 +227,10 @@ export class Thread {
       this.#rows.set(seq, row);
     }
     row.dataset.seq = seq;
-    row.classList.remove('pending');
+    if (row.classList.contains('pending')) {
+      row.classList.remove('pending');
+      row.querySelector('.meta').prepend(this.#recall(message) ?? '');
+    }
     return row;
   }
 
@@ -192,20 +243,37 @@ export class Thread {
       row.classList.add('failed');
       row.querySelector('.body').append(el('div.failure', {}, icon('alert'), t('not_sent', { why: explain(error) }),
         !LASTING.has(error.code) && el('button', { type: 'button', onclick: () => this.onRetry(id) }, t('try_again')),
-        el('button', { type: 'button', onclick: () => { this.#pending.delete(id); this.#layout(); } }, t('discard'))));
+        el('button', { type: 'button', onclick: () => this.#discard(id) }, t('discard'))));
     }
     this.#rows.set(id, row);
     return row;
   }
 
-  #draw(own, { content, at, from }) {
+  #discard(id) {
+    this.#pending.delete(id);
+    this.#layout();
+    this.onDiscard(id);
+  }
+
+  /** The button that takes a message back, there while the server allows it. */
+  #recall({ seq, at, from, content }) {
+    const left = Date.parse(at) + RECALL_MS - Date.now();
+    if (!seq || left < 0 || from?.uid !== this.me() || ['recalled', 'deleted'].includes(content?.kind)) return null;
+    const button = el('button.recall', { type: 'button', title: t('recall'), 'aria-label': t('recall'), onclick: () => this.onRecall(seq) }, icon('undo'));
+    setTimeout(() => button.remove(), left);
+    return button;
+  }
+
+  #draw(own, message) {
+    const { content, at, from } = message;
     const name = nameOf(from);
     return el(`li.row.${own ? 'own' : 'other'}.kind-${/^[a-z]+$/.test(content?.kind) ? content.kind : 'unknown'}`, {},
       own ? null : avatar(from, name),
       el('div.body', {},
         own && this.side === 'buyer' ? null : el('div.name', {}, name),
         el('div.bubble', {}, view(content)),
-        el('div.meta', {}, el('time', { datetime: at }, clock(at)), own ? el('span.tick') : null)));
+        el('div.meta', {}, this.#recall(message), message.edited_at && el('span', {}, t('edited')),
+          el('time', { datetime: at }, clock(at)), own ? el('span.tick') : null)));
   }
 
   #tick() {

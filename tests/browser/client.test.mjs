@@ -249,3 +249,70 @@ test('an act that must not happen twice is not repeated after a lost connection'
   next.says({ type: 'ok', id: next.got('inbox')[0].id, conversations: [], next: null });
   assert.deepEqual((await listed).conversations, []);
 });
+
+/** What this browser keeps. */
+const shelf = new Map();
+globalThis.localStorage = {
+  getItem: (key) => shelf.get(key) ?? null,
+  setItem: (key, value) => shelf.set(key, String(value)),
+  removeItem: (key) => shelf.delete(key),
+};
+
+/** A page is loaded: a client that keeps what waits, let in as `uid`. */
+async function pageOf(uid) {
+  const client = new Shopbell({ token: 'T', url: 'ws://x/ws', keep: 'outbox' });
+  clients.push(client);
+  client.connect();
+  await soon();
+  const socket = PaperSocket.last;
+  socket.opens();
+  if (uid) socket.says({ type: 'welcome', id: 'login', user: { uid }, shops: [], heartbeat: { interval_ms: 10_000 } });
+  return { client, socket };
+}
+
+test('what waits outlives the page, and leaves in order under the same ids', async () => {
+  shelf.clear();
+  const first = await pageOf(null);
+  for (const text of ['one', 'two']) first.client.send({ shop: 'acme' }, { kind: 'text', text }).catch(() => {});
+  const ids = first.client.waiting.map(({ id }) => id);
+  first.client.close();
+  const { client, socket } = await pageOf('b1');
+  assert.deepEqual(client.waiting.map(({ content }) => content.text), ['one', 'two']);
+  assert.deepEqual(socket.got('send').map(({ id }) => id), [ids[0]]);
+  const settled = client.send({ shop: 'acme' }, { kind: 'text', text: 'one' }, ids[0]);
+  socket.says({ type: 'ok', id: ids[0], conversation: 7, seq: 1, at: 'now', duplicate: false });
+  assert.equal((await settled).seq, 1);
+  assert.deepEqual(socket.got('send').map(({ id }) => id), ids);
+  socket.says({ type: 'ok', id: ids[1], conversation: 7, seq: 2, at: 'now', duplicate: false });
+  assert.equal(shelf.size, 0);
+});
+
+test('what one person has left is not sent in another one\'s name', async () => {
+  shelf.clear();
+  const { client: left } = await pageOf('b1');
+  left.send({ shop: 'acme' }, { kind: 'text', text: 'mine' }).catch(() => {});
+  left.close();
+  assert.equal(shelf.size, 1);
+  const { client, socket } = await pageOf('b2');
+  assert.equal(socket.got('send').length, 0);
+  assert.deepEqual(client.waiting, []);
+  assert.equal(shelf.size, 0);
+});
+
+test('who signs out leaves nothing behind', async () => {
+  shelf.clear();
+  const { client } = await pageOf(null);
+  const sent = client.send({ shop: 'acme' }, { kind: 'text', text: 'mine' });
+  client.forget();
+  await assert.rejects(sent, { code: 'closed' });
+  assert.equal(shelf.size, 0);
+});
+
+test('a message that is refused does not wait any more', async () => {
+  shelf.clear();
+  const { client, socket } = await pageOf('b1');
+  const sent = client.send({ shop: 'acme' }, { kind: 'text', text: ' ' }, 'x');
+  socket.says({ type: 'error', id: 'x', code: 'invalid', field: 'content.text' });
+  await assert.rejects(sent, { code: 'invalid' });
+  assert.equal(shelf.size, 0);
+});

@@ -87,7 +87,7 @@ export class Buyer extends Person {
     await this.page.locator('.chat:not([data-state="offline"])').waitFor();
   }
 
-  async seesState(pattern) { await this.page.locator('#state', { hasText: pattern }).waitFor(); }
+  async seesState(pattern) { await this.page.locator('.chat-head p', { hasText: pattern }).waitFor(); }
 }
 
 export class Agent extends Person {

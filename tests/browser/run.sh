@@ -6,9 +6,13 @@ binary=$(realpath "${1:?usage: tests/browser/run.sh PATH_OF_SHOPBELL}")
 cd "$(dirname "$0")"
 
 npm ci --ignore-scripts --no-audit --no-fund --silent
+npx tsc -p .
+node bundle.mjs --check
 node --test --test-reporter=spec client.test.mjs words.test.mjs
 
 said=$(mktemp)
+SHOPBELL__AUTH__SECRET=$(node -p 'crypto.randomBytes(32).toString("hex")')
+export SHOPBELL__AUTH__SECRET
 SHOPBELL__HTTP__BIND=127.0.0.1:0 "$binary" serve --demo >"$said" 2>&1 &
 server=$!
 trap 'kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; rm -f "$said"' EXIT
@@ -30,3 +34,5 @@ export SHOPBELL_URL AGENT_UID=alice AGENT_PASSWORD AGENT2_UID=bob AGENT2_PASSWOR
 
 node talk.mjs
 node desk.mjs
+node embed.mjs
+node cuts.mjs

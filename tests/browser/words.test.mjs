@@ -6,9 +6,19 @@ import { test } from 'node:test';
 
 const web = new URL('../../web/', import.meta.url);
 const read = (name) => readFileSync(new URL(name, web), 'utf8');
-const pages = readdirSync(web).filter((name) => /\.(js|html)$/.test(name)).map(read).join('\n');
-const source = read('i18n.js').match(/const WORDS = (\{.*?\n\});/s)[1];
-const words = Function(`return ${source}`)();
+const names = readdirSync(web, { recursive: true }).filter((name) => /\.(js|html)$/.test(name) && !/^(vendor|words)\/|^widget\.js$/.test(name));
+const pages = names.map(read).join('\n');
+
+/** What each page has learnt. */
+const words = {};
+for (const name of readdirSync(new URL('words/', web))) {
+  for (const part of Object.values(await import(new URL(`words/${name}`, web)))) {
+    for (const [key, texts] of Object.entries(part)) {
+      assert.ok(!(key in words), `${key} is in two files`);
+      words[key] = texts;
+    }
+  }
+}
 
 test('every entry has an English and a Chinese text with the same names in it', () => {
   for (const [key, texts] of Object.entries(words)) {
@@ -26,7 +36,7 @@ test('every word that a page asks for is there', () => {
 });
 
 test('pages carry no script or style of their own, and nothing from elsewhere', () => {
-  for (const name of ['demo.html', 'agent.html']) {
+  for (const name of names.filter((name) => name.endsWith('.html') && name !== 'docs.html')) {
     const page = read(name);
     assert.doesNotMatch(page, /\son\w+=|\sstyle=|<style|<script(?![^>]*\ssrc=)/, name);
     assert.doesNotMatch(page, /(src|href)="(https?:)?\/\//, name);

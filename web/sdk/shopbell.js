@@ -6,7 +6,8 @@
  * - the connection: login first, heartbeat, reconnecting with backoff and at once when the network
  *   or the page comes back, a fresh token when the old one is refused;
  * - what goes out: messages wait while offline, leave in order, and are repeated under the same `id`
- *   until the server has answered, so that none is lost and none is stored twice;
+ *   until the server has answered, so that none is lost and none is stored twice; with `keep` they
+ *   outlive the page;
  * - what comes in: every message is given out once, in `seq` order; gaps are filled from the
  *   history; what has arrived is acked.
  *
@@ -53,6 +54,11 @@
  */
 /** @typedef {'idle'|'connecting'|'online'|'waiting'|'refused'|'closed'} State */
 /** @typedef {(why: {rejected: boolean}) => string|Promise<string>} TokenSource */
+/** @typedef {{type: string, id?: string, [field: string]: any}} Frame as docs/protocol.md has it */
+/** @typedef {{frame: Frame, written: boolean, timer: any, resolve: (ok: any) => void, reject: (error: Error) => void}} Request a frame that waits for its answer */
+/** @typedef {Request & {at: string, answer: Promise<Sent>}} Outgoing a message that does */
+/** @typedef {{conversation: number, seq: number, at: string, duplicate: boolean}} Sent where a message was stored */
+/** @typedef {{id: string, to: Address, content: Content, at: string}} Waiting a message that the server has not answered; `at` is when it was written */
 
 const GAP_PATIENCE_MS = 1_000;
 const ACK_DELAY_MS = 25;
@@ -78,6 +84,14 @@ export class ShopbellError extends Error {
 /** @returns {string} 128 random bits in hex: the idempotency key of one message */
 export function newId() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/** A promise with what settles it. */
+function pending() {
+  /** @type {(ok: any) => void} */ let resolve = () => {};
+  /** @type {(error: Error) => void} */ let reject = () => {};
+  const promise = new Promise((...settle) => { [resolve, reject] = settle; });
+  return { promise, resolve, reject };
 }
 
 /** What has arrived of one conversation: gives each message out once, in `seq` order. */
@@ -121,6 +135,35 @@ class Stream {
   }
 }
 
+/** What waits to be stored, in the browser's storage, under the name of who wrote it: nobody else may send it. */
+class Shelf {
+  /** @param {string|undefined} key in localStorage; without one nothing is kept */
+  constructor(key) { this.key = key; }
+
+  /** @returns {{uid: string|null, waiting: Waiting[]}} */
+  read() {
+    try {
+      const { uid, waiting } = JSON.parse((this.key && localStorage.getItem(this.key)) || '{}');
+      if (Array.isArray(waiting)) return { uid: uid ?? null, waiting };
+    } catch { /* nothing there, or nothing may be kept */ }
+    return { uid: null, waiting: [] };
+  }
+
+  /**
+   * @param {string|null} uid who writes, where it is known
+   * @param {(waiting: Waiting[]) => Waiting[]} change of what every page of this browser has left there
+   */
+  write(uid, change) {
+    if (!this.key) return;
+    const kept = this.read();
+    const waiting = change(kept.uid === null || uid === null || kept.uid === uid ? kept.waiting : []);
+    try {
+      if (waiting.length) localStorage.setItem(this.key, JSON.stringify({ uid: uid ?? kept.uid, waiting }));
+      else localStorage.removeItem(this.key);
+    } catch { /* full, or private browsing: it waits in this page alone */ }
+  }
+}
+
 export class Shopbell extends EventTarget {
   /** @type {State} */ #state = 'idle';
   /** @type {WebSocket|null} */ #socket = null;
@@ -130,21 +173,23 @@ export class Shopbell extends EventTarget {
   #failures = 0;
   #rejections = 0;
   #pauseMs = 0;
-  #retryTimer = 0;
-  #beatTimer = 0;
-  #loginTimer = 0;
+  /** @type {any} */ #retryTimer = 0;
+  /** @type {any} */ #beatTimer = 0;
+  /** @type {any} */ #loginTimer = 0;
   #heardAt = 0;
   #pingedAt = 0;
   #nextRequest = 0;
-  /** Sent frames wait here for their answer. @type {Map<string, object>} */ #requests = new Map();
-  /** Messages, the first of them on its way: the next leaves when it is answered. @type {object[]} */ #outbox = [];
+  /** Sent frames wait here for their answer. @type {Map<string, Request>} */ #requests = new Map();
+  /** Messages, the first of them on its way: the next leaves when it is answered. @type {Outgoing[]} */ #outbox = [];
+  /** Who wrote what is in the outbox; unknown before the first login. @type {string|null} */ #writer = null;
+  #shelf;
   /** @type {Map<number, Stream>} */ #streams = new Map();
-  /** @type {Map<number, number>} */ #gapTimers = new Map();
+  /** @type {Map<number, any>} */ #gapTimers = new Map();
   /** @type {Set<number>} */ #unacked = new Set();
-  #ackTimer = 0;
+  /** @type {any} */ #ackTimer = 0;
   /** @type {Set<number>} */ #viewed = new Set();
 
-  /** The answer to the last login: user, shops, limits. @type {object|null} */
+  /** The answer to the last login: user, shops, limits. @type {Frame|null} */
   welcome = null;
 
   /**
@@ -152,10 +197,15 @@ export class Shopbell extends EventTarget {
    * @param {string|TokenSource} options.token a token, or what gives one at every login; it is asked
    *   with `rejected: true` when the last one was refused
    * @param {string} [options.url] of the socket; the page's own server without it
+   * @param {string} [options.keep] a key of localStorage: messages that wait there outlive the page
    */
-  constructor({ token, url }) {
+  constructor({ token, url, keep }) {
     super();
     this.#token = token;
+    this.#shelf = new Shelf(keep);
+    const { uid, waiting } = this.#shelf.read();
+    this.#writer = uid;
+    for (const { id, to, content, at } of waiting) this.#queue(id, to, content, at).catch(() => {});
     this.#url = url ?? location.origin.replace(/^http/, 'ws') + '/ws';
   }
 
@@ -171,62 +221,102 @@ export class Shopbell extends EventTarget {
     this.#open();
   }
 
-  /** Ends the session; what was not answered fails with `closed`. */
+  /** Ends the session; what was not answered fails with `closed`, and waits for the next page where it is kept. */
   close() {
     this.#stop('closed');
+  }
+
+  /** What the server has not answered yet, in the order it was written. @returns {Waiting[]} */
+  get waiting() {
+    return this.#outbox.map(({ frame: { id = '', to, content }, at }) => ({ id, to, content, at }));
+  }
+
+  /** Forgets what waits, here and where it is kept, as when somebody signs out. */
+  forget() {
+    const left = this.#outbox;
+    this.#outbox = [];
+    this.#shelf.write(null, () => []);
+    for (const entry of left) {
+      clearTimeout(entry.timer);
+      entry.reject(new ShopbellError('closed'));
+    }
   }
 
   /**
    * Sends a message. It waits while offline; the promise settles once the server has stored or refused it.
    * @param {Address} to @param {Content} content
    * @param {string} [id] the message's own; the same one again is the same message
-   * @returns {Promise<{conversation: number, seq: number, at: string, duplicate: boolean}>}
+   * @returns {Promise<Sent>}
    */
   send(to, content, id = newId()) {
-    return new Promise((resolve, reject) => {
-      this.#outbox.push({ frame: { type: 'send', id, to, content }, resolve, reject, written: false, timer: 0 });
-      this.#pump();
-    });
+    const known = this.#outbox.find((entry) => entry.frame.id === id);
+    if (known) return known.answer;
+    const at = new Date().toISOString();
+    this.#shelf.write(this.#writer, (waiting) => [...waiting, { id, to, content, at }]);
+    return this.#queue(id, to, content, at);
+  }
+
+  /** @param {string} id @param {Address} to @param {Content} content @param {string} at @returns {Promise<Sent>} */
+  #queue(id, to, content, at) {
+    const { promise: answer, resolve, reject } = pending();
+    this.#outbox.push({ frame: { type: 'send', id, to, content }, at, written: false, timer: 0, answer, resolve, reject });
+    this.#pump();
+    return answer;
   }
 
   /**
    * Any other frame that has an answer.
    * @param {string} type @param {object} [fields]
-   * @returns {Promise<object>} the `ok` frame
+   * @returns {Promise<any>} the `ok` frame
    */
   request(type, fields = {}) {
-    return new Promise((resolve, reject) => {
-      const frame = { type, id: `r${++this.#nextRequest}`, ...fields };
-      const entry = { frame, resolve, reject, written: false, timer: 0 };
-      this.#requests.set(frame.id, entry);
-      this.#write(entry);
-    });
+    const id = `r${++this.#nextRequest}`;
+    const { promise, resolve, reject } = pending();
+    const entry = { frame: { type, id, ...fields }, resolve, reject, written: false, timer: 0 };
+    this.#requests.set(id, entry);
+    this.#write(entry);
+    return promise;
   }
 
-  /** @returns {Promise<{messages: Message[], more: boolean}>} */
+  /**
+   * @param {number} conversation
+   * @param {{before?: number, after?: number, limit?: number}} [bounds] exclusive; the newest page without any
+   * @returns {Promise<{messages: Message[], more: boolean}>}
+   */
   async history(conversation, { before, after, limit } = {}) {
     const page = await this.request('history', { conversation, before, after, limit });
     for (const { seq } of page.messages) this.#take(conversation, seq, null);
     return page;
   }
 
-  /** @returns {Promise<{conversations: Summary[], next: string|null}>} */
+  /**
+   * @param {{shop?: string, state?: string, cursor?: string, limit?: number}} [filter]
+   * @returns {Promise<{conversations: Summary[], next: string|null}>}
+   */
   inbox(filter = {}) { return this.request('inbox', filter); }
+  /** @param {number} conversation @returns {Promise<{conversation: Summary}>} */
   claim(conversation) { return this.request('claim', { conversation }); }
+  /** @param {number} conversation @returns {Promise<{conversation: Summary}>} */
   release(conversation) { return this.request('release', { conversation }); }
+  /** @param {number} conversation @returns {Promise<{conversation: Summary}>} */
   resolve(conversation) { return this.request('resolve', { conversation }); }
+  /** @param {number} conversation @param {string} to a uid @returns {Promise<{conversation: Summary}>} */
   transfer(conversation, to) { return this.request('transfer', { conversation, to }); }
+  /** @param {number} conversation @param {number} seq */
   recall(conversation, seq) { return this.request('recall', { conversation, seq }); }
+  /** @param {string} shop @param {'online'|'away'} status */
   status(shop, status) { return this.request('status', { shop, status }); }
+  /** @param {number} conversation @param {number} seq all up to it was seen @returns {Promise<{unread: number}>} */
   read(conversation, seq) { return this.request('read', { conversation, seq }); }
 
-  /** Says that the conversation is (not) on screen; said again after every reconnection. */
+  /** Says that the conversation is (not) on screen; said again after every reconnection. @param {number} conversation @param {boolean} on */
   view(conversation, on) {
     if (on === this.#viewed.has(conversation)) return;
     if (on) this.#viewed.add(conversation); else this.#viewed.delete(conversation);
     this.#tell({ type: 'view', conversation, on });
   }
 
+  /** @param {number} conversation @param {boolean} on */
   typing(conversation, on) { this.#tell({ type: 'typing', conversation, on }); }
 
   // The connection ---------------------------------------------------------------------------
@@ -257,6 +347,7 @@ export class Shopbell extends EventTarget {
     this.#lost(0);
   }
 
+  /** @param {number} code why it was closed (docs/protocol.md, 2.2) */
   #lost(code) {
     this.#detach();
     for (const [id, entry] of this.#requests) {
@@ -288,6 +379,7 @@ export class Shopbell extends EventTarget {
     else this.#stop('refused');
   }
 
+  /** @param {State} state */
   #stop(state) {
     this.#turn++;
     clearTimeout(this.#retryTimer);
@@ -334,23 +426,26 @@ export class Shopbell extends EventTarget {
     this.#tell({ type: 'ping', id: 'ping' });
   }
 
+  /** @param {State} state */
   #become(state) {
     if (state === this.#state) return;
     this.#state = state;
     this.#emit('state', { state });
   }
 
+  /** @param {string} type @param {object} detail */
   #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
 
   // What goes out ----------------------------------------------------------------------------
 
-  /** Writes a frame that is worth nothing later; lost while offline. */
+  /** Writes a frame that is worth nothing later; lost while offline. @param {Frame} frame */
   #tell(frame) {
     if (this.online && this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(frame));
   }
 
+  /** @param {Request} entry */
   #write(entry) {
     if (!this.online || entry.written || this.#socket?.readyState !== WebSocket.OPEN) return;
     this.#socket.send(JSON.stringify(entry.frame));
@@ -358,10 +453,11 @@ export class Shopbell extends EventTarget {
     entry.timer = setTimeout(() => this.#unanswered(entry), ANSWER_MS);
   }
 
+  /** @param {Request} entry */
   #unanswered(entry) {
     // Whether a message was stored is unknown: only the same frame on a new connection can tell.
     if (entry.frame.type === 'send') return this.#drop();
-    this.#requests.delete(entry.frame.id);
+    this.#requests.delete(entry.frame.id ?? '');
     entry.reject(new ShopbellError('timeout'));
   }
 
@@ -369,6 +465,7 @@ export class Shopbell extends EventTarget {
     if (this.#outbox.length) this.#write(this.#outbox[0]);
   }
 
+  /** @param {any} frame */
   #answered(frame) {
     const first = this.#outbox[0];
     const entry = first?.frame.id === frame.id ? first : this.#requests.get(frame.id);
@@ -381,7 +478,12 @@ export class Shopbell extends EventTarget {
       entry.timer = setTimeout(() => { entry.written = false; this.#write(entry); }, frame.retry_after_ms ?? BACKOFF_MS.first);
       return;
     }
-    if (entry === first) this.#outbox.shift(); else this.#requests.delete(frame.id);
+    if (entry === first) {
+      this.#outbox.shift();
+      this.#shelf.write(this.#writer, (waiting) => waiting.filter(({ id }) => id !== frame.id));
+    } else {
+      this.#requests.delete(frame.id);
+    }
     if (frame.type === 'error') {
       entry.reject(new ShopbellError(frame.code, frame.message, frame));
     } else {
@@ -393,6 +495,7 @@ export class Shopbell extends EventTarget {
 
   // What comes in ----------------------------------------------------------------------------
 
+  /** @param {any} frame */
   #receive(frame) {
     this.#heardAt = performance.now();
     switch (frame.type) {
@@ -406,6 +509,7 @@ export class Shopbell extends EventTarget {
     this.#emit(frame.type, frame);
   }
 
+  /** @param {any} frame */
   #welcomed(frame) {
     this.welcome = frame;
     if (this.online) return;
@@ -414,6 +518,7 @@ export class Shopbell extends EventTarget {
     this.#rejections = 0;
     this.#pingedAt = 0;
     this.#beatTimer = setInterval(() => this.#beat(), frame.heartbeat?.interval_ms ?? 10_000);
+    this.#writeAs(frame.user.uid);
     this.#become('online');
     for (const conversation of this.#viewed) this.#tell({ type: 'view', conversation, on: true });
     this.#pump();
@@ -421,6 +526,14 @@ export class Shopbell extends EventTarget {
     this.#emit('welcome', frame);
   }
 
+  /** What somebody else has left in this browser is not sent in this user's name. @param {string} uid */
+  #writeAs(uid) {
+    if (this.#writer !== null && this.#writer !== uid) this.forget();
+    this.#writer = uid;
+    this.#shelf.write(uid, (waiting) => waiting);
+  }
+
+  /** @param {any} frame */
   #loginFailed(frame) {
     if (this.online) return this.#emit('error', frame);
     const socket = this.#socket;
@@ -430,6 +543,7 @@ export class Shopbell extends EventTarget {
     if (PASSING.has(frame.code)) this.#retryLater(); else this.#rejected();
   }
 
+  /** @param {any} notice */
   async #noticed(notice) {
     if (notice.code === 'draining') this.#pauseMs = notice.reconnect_ms ?? 0;
     if (notice.code === 'token_expiring' && typeof this.#token === 'function') {
@@ -444,6 +558,7 @@ export class Shopbell extends EventTarget {
     if (message.from.uid !== this.welcome?.user.uid) this.#ackSoon(message.conversation);
   }
 
+  /** @param {number} conversation @param {number} seq @param {Message|null} message */
   #take(conversation, seq, message) {
     const stream = this.#streams.get(conversation) ?? new Stream();
     this.#streams.set(conversation, stream);
@@ -451,6 +566,7 @@ export class Shopbell extends EventTarget {
     this.#watchGap(conversation, stream);
   }
 
+  /** @param {number} conversation @param {Stream} stream */
   #watchGap(conversation, stream) {
     if (!stream.held.size) {
       clearTimeout(this.#gapTimers.get(conversation));
@@ -460,6 +576,7 @@ export class Shopbell extends EventTarget {
     }
   }
 
+  /** @param {number} conversation @param {Stream} stream */
   async #fillGap(conversation, stream) {
     try {
       const before = stream.last;
@@ -469,7 +586,7 @@ export class Shopbell extends EventTarget {
       }
       if (stream.last === before) throw new ShopbellError('not_found');
     } catch (error) {
-      if (error.code === 'closed') return;
+      if (error instanceof ShopbellError && error.code === 'closed') return;
       for (const due of stream.skipGap()) this.#emit('message', due);
     }
     this.#gapTimers.delete(conversation);
@@ -477,12 +594,12 @@ export class Shopbell extends EventTarget {
     this.#watchGap(conversation, stream);
   }
 
-  /** Acks are cumulative: one for all that came within a moment. */
+  /** Acks are cumulative: one for all that came within a moment. @param {number} conversation */
   #ackSoon(conversation) {
     this.#unacked.add(conversation);
     this.#ackTimer ||= setTimeout(() => {
       this.#ackTimer = 0;
-      for (const id of this.#unacked) this.#tell({ type: 'ack', conversation: id, seq: this.#streams.get(id).last });
+      for (const id of this.#unacked) this.#tell({ type: 'ack', conversation: id, seq: this.#streams.get(id)?.last ?? 0 });
       this.#unacked.clear();
     }, ACK_DELAY_MS);
   }

@@ -1,0 +1,36 @@
+/**
+ * What the server's own pages share: elements with `data-t`, `data-t-placeholder` and `data-t-label` are
+ * filled with words, and a button with `data-language` changes the language.
+ */
+
+import { clock, onSameDay } from '/assets/dom.js';
+import { language, learn, onLanguage, setLanguage, t } from '/assets/i18n.js';
+import { PAGE } from '/assets/words/page.js';
+
+learn(PAGE);
+
+/** Fills the page's marked elements, now and whenever the language changes; `again` redraws the rest. */
+export function translatePage(again = () => {}) {
+  const fill = () => {
+    document.documentElement.lang = language() === 'zh' ? 'zh-CN' : 'en';
+    for (const node of document.querySelectorAll('[data-t]')) node.textContent = t(node.dataset.t);
+    for (const node of document.querySelectorAll('[data-t-placeholder]')) node.placeholder = t(node.dataset.tPlaceholder);
+    for (const node of document.querySelectorAll('[data-t-label]')) {
+      node.setAttribute('aria-label', t(node.dataset.tLabel));
+      node.title = t(node.dataset.tLabel);
+    }
+    again();
+  };
+  onLanguage(fill);
+  for (const button of document.querySelectorAll('[data-language]')) {
+    button.addEventListener('click', () => setLanguage(language() === 'zh' ? 'en' : 'zh', true));
+  }
+  fill();
+}
+
+/** @param {string} at RFC 3339 @returns {string} the time if today, else the date */
+export function moment(at) {
+  const date = new Date(at);
+  if (onSameDay(date, new Date())) return clock(at);
+  return new Intl.DateTimeFormat(language(), { day: 'numeric', month: 'short' }).format(date);
+}

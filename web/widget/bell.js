@@ -1,0 +1,31 @@
+/** A short, soft sound for a new message, and whether the reader wants it. */
+
+const KEPT = 'shopbell.sound';
+const NOTES_HZ = [660, 880];
+const NOTE_S = 0.12;
+
+/** @type {AudioContext|null} */ let audio = null;
+
+export function isOn() {
+  try { return localStorage.getItem(KEPT) !== 'off'; } catch { return true; }
+}
+
+export function turn(on) {
+  try { localStorage.setItem(KEPT, on ? 'on' : 'off'); } catch { /* for this page only */ }
+}
+
+/** Silent where the browser has not been touched yet: it would refuse. */
+export function ring() {
+  if (!isOn() || !navigator.userActivation?.hasBeenActive) return;
+  audio ??= new AudioContext();
+  NOTES_HZ.forEach((hz, at) => {
+    const tone = new OscillatorNode(audio, { frequency: hz });
+    const volume = new GainNode(audio, { gain: 0 });
+    const from = audio.currentTime + at * NOTE_S;
+    volume.gain.setValueAtTime(0.08, from);
+    volume.gain.exponentialRampToValueAtTime(0.001, from + NOTE_S * 2);
+    tone.connect(volume).connect(audio.destination);
+    tone.start(from);
+    tone.stop(from + NOTE_S * 2);
+  });
+}

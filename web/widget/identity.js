@@ -1,0 +1,52 @@
+/**
+ * Who the buyer is: whoever the shop's page has signed in, else an anonymous visitor, known again by
+ * the token that this browser keeps.
+ */
+
+import { rest } from '/assets/api.js';
+
+const RENEW_BEFORE_MS = 7 * 24 * 3_600_000;
+
+/** @typedef {import('/assets/sdk/shopbell.js').TokenSource} TokenSource */
+
+export class Identity {
+  /** @type {{token: string, expires_at: string}|null} */ #visitor;
+  /** @type {string|TokenSource|null} */ #user = null;
+
+  /** @param {string} shop */
+  constructor(shop) {
+    this.shop = shop;
+    this.key = `shopbell.visitor.${shop}`;
+    try { this.#visitor = JSON.parse(localStorage.getItem(this.key)); } catch { this.#visitor = null; }
+  }
+
+  /** Whether there may be a conversation already: a first visitor is made only when the chat is opened. */
+  get isKnown() { return Boolean(this.#user || this.#visitor); }
+
+  /** @param {string|TokenSource} token the shop's own, or what fetches one */
+  signIn(token) { this.#user = token; }
+
+  /** Nothing of the person remains. */
+  forget() {
+    this.#user = this.#visitor = null;
+    try { localStorage.removeItem(this.key); } catch { /* nothing was kept */ }
+  }
+
+  /** @type {TokenSource} */
+  token = async (why) => {
+    if (this.#user) return typeof this.#user === 'function' ? this.#user(why) : this.#user;
+    if (why.rejected) this.#visitor = null;
+    if (!this.#visitor || Date.parse(this.#visitor.expires_at) - Date.now() < RENEW_BEFORE_MS) await this.#renew();
+    return this.#visitor.token;
+  };
+
+  async #renew() {
+    const body = { shop: this.shop };
+    const visitor = await rest('POST', '/visitors', { token: this.#visitor?.token, body }).catch((error) => {
+      if (error.code !== 'unauthenticated') throw error;
+      return rest('POST', '/visitors', { body });
+    });
+    this.#visitor = visitor;
+    try { localStorage.setItem(this.key, JSON.stringify(visitor)); } catch { /* a visitor for this page only */ }
+  }
+}
