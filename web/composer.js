@@ -64,6 +64,14 @@ export class Composer {
 
   focus() { this.#input.focus(); }
 
+  /** Replaces what was written. @param {string} text */
+  fill(text) {
+    this.#input.value = text;
+    this.focus();
+    this.#grow();
+    this.#typed();
+  }
+
   #offerEmoji(on) {
     this.#emoji.hidden = !on;
     this.#smile.setAttribute('aria-expanded', String(on));

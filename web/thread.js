@@ -29,11 +29,11 @@ export class Thread {
   #reached = { delivered: 0, read: 0 };
   #typingTimer = 0;
   #typing = el('div.typing', { hidden: true, role: 'status' }, el('span.dots', {}, el('i'), el('i'), el('i')), el('span.who'));
-  #list = el('ol.messages', { role: 'log', 'aria-live': 'polite' });
+  #list = el('ol.messages');
   #earlier = el('button.earlier', { type: 'button', hidden: true, onclick: () => this.#goBack() });
   #empty = el('p.empty');
 
-  root = el('div.thread', { tabindex: '0' });
+  root = el('div.thread', { role: 'log', tabindex: '0' });
 
   /**
    * @param {object} options
@@ -201,6 +201,7 @@ export class Thread {
       place = next;
     }
     this.#empty.hidden = this.#order.length + this.#pending.size > 0;
+    this.root.setAttribute('aria-label', t('messages'));
     this.#earlier.textContent = t('earlier');
     this.#tick();
     if (this.#atEnd) this.toEnd();

@@ -35,4 +35,6 @@ export SHOPBELL_URL AGENT_UID=alice AGENT_PASSWORD AGENT2_UID=bob AGENT2_PASSWOR
 node talk.mjs
 node desk.mjs
 node embed.mjs
+node hostile.mjs
+node access.mjs
 node cuts.mjs

@@ -10,7 +10,7 @@ import { acceptDrops } from '/assets/composer.js';
 import { view } from '/assets/content.js';
 import { el, icon } from '/assets/dom.js';
 import { language, onLanguage, t } from '/assets/i18n.js';
-import * as bell from '/assets/widget/bell.js';
+import * as bell from '/assets/bell.js';
 import { Chat } from '/assets/widget/chat.js';
 import { Identity } from '/assets/widget/identity.js';
 import { rating, send as sendRating } from '/assets/widget/rating.js';
@@ -30,7 +30,7 @@ export class Widget extends HTMLElement {
   #fold = el('button.round.fold', { type: 'button', onclick: () => this.close() }, icon('close'));
   #above = el('div.above');
   #panel = el('section.chat', { role: 'dialog', hidden: true },
-    el('header.chat-head', {}, el('div', {}, this.#title, this.#line), this.#sound, this.#fold));
+    el('div.chat-head', {}, el('div', {}, this.#title, this.#line), this.#sound, this.#fold));
   /** What the buyer is looking at, to be sent with one click. @type {Content[]} */ #cards = [];
   /** The last conversation and ticket that was rated, or not worth rating. */ #rated = '';
 

@@ -14,6 +14,7 @@ export const CHAT = {
   try_again: ['Try again', '重试'],
   discard: ['Discard', '删除'],
   is_typing: ['{name} is typing', '{name} 正在输入'],
+  messages: ['Messages', '消息'],
   earlier: ['Earlier messages', '更早的消息'],
   edited: ['edited', '已编辑'],
   recall: ['Take it back', '撤回'],

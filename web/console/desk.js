@@ -7,6 +7,8 @@ import { rest } from '/assets/api.js';
 import { avatar, el, icon } from '/assets/dom.js';
 import { explain, nameOf, t } from '/assets/i18n.js';
 import { moment } from '/assets/page.js';
+import { Buyer } from '/assets/console/buyer.js';
+import { Canned } from '/assets/console/canned.js';
 import { Room } from '/assets/room.js';
 import { toast } from '/assets/toast.js';
 
@@ -21,6 +23,8 @@ export class Desk {
   #head = el('header.desk-head');
   #body = el('div.desk-body');
   #foot = el('p.along');
+  /** @type {Buyer} */ #buyer;
+  /** @type {Map<number, Canned>} */ #canned = new Map();
 
   root = el('section.desk-inner');
 
@@ -36,7 +40,8 @@ export class Desk {
    */
   constructor({ client, token, shop, onUpdate, onSeen, onSent, onClose }) {
     Object.assign(this, { client, token, shop, onUpdate, onSeen, onSent, onClose });
-    this.root.append(this.#head, this.#body, this.#foot);
+    this.#buyer = new Buyer({ shop: shop.shop, token });
+    this.root.append(el('div.desk-main', {}, this.#head, this.#body, this.#foot), this.#buyer.root);
   }
 
   /** @param {Summary|null} summary */
@@ -45,9 +50,11 @@ export class Desk {
     this.#room = summary ? this.#roomOf(summary) : null;
     this.#body.replaceChildren(...(this.#room ? [this.#room.thread.root, this.#room.composer.root] : []));
     this.#draw();
-    if (!this.#room) return;
+    if (!this.#room) return this.#buyer.show();
     this.#room.thread.toEnd();
     this.#catchUp(this.#room);
+    this.#buyer.show(summary);
+    this.#canned.get(summary.id)?.load();
     if (this.#isMine) this.#room.composer.focus();
   }
 
@@ -109,6 +116,7 @@ export class Desk {
         },
       });
       this.#rooms.set(summary.id, room);
+      this.#canned.set(summary.id, new Canned(room.composer, { shop: this.shop.shop, conversation: summary.id, token: this.token }));
     }
     room.summary = summary;
     return room;
@@ -122,6 +130,9 @@ export class Desk {
       if (error.code !== 'closed') toast(explain(error));
     }
   }
+
+  /** The main thing to do with what is open, by key. */
+  claim() { if (this.#room && this.#room.summary.state !== 'claimed') this.#claim(); }
 
   // What may be done -------------------------------------------------------------------------
 

@@ -5,12 +5,16 @@
 
 import { Shopbell } from '/assets/sdk/shopbell.js';
 import { rest } from '/assets/api.js';
-import { Desk } from '/assets/desk.js';
+import * as alerts from '/assets/console/alerts.js';
+import { Desk } from '/assets/console/desk.js';
 import { avatar, el } from '/assets/dom.js';
 import { AGENT } from '/assets/words/agent.js';
 import { explain, learn, nameOf, t } from '/assets/i18n.js';
 import { translatePage } from '/assets/page.js';
-import { Inbox, InboxView } from '/assets/inbox.js';
+import { Inbox } from '/assets/console/inbox.js';
+import { List } from '/assets/console/list.js';
+import { Gate } from '/assets/gate.js';
+import { line } from '/assets/content.js';
 import { ROOM_EVENTS } from '/assets/room.js';
 import { toast } from '/assets/toast.js';
 
@@ -24,7 +28,7 @@ let shown = null;
 
 class Console {
   /** @type {Inbox} */ inbox;
-  /** @type {InboxView} */ view;
+  /** @type {List} */ list;
   /** @type {Desk} */ desk;
   /** @type {object|null} the shop of the list: {shop, name, role, status} */ shop = null;
   #drawing = 0;
@@ -38,6 +42,7 @@ class Console {
     client.addEventListener('conversation', ({ detail }) => this.#changed(detail));
     client.addEventListener('message', ({ detail }) => {
       this.inbox?.note(detail, this.desk.isShowing(detail.conversation));
+      this.#alert(detail);
       this.draw();
     });
     client.addEventListener('notice', ({ detail }) => { if (detail.code === 'resync') this.#reload(); });
@@ -57,7 +62,7 @@ class Console {
 
   #welcomed({ user, shops }) {
     if (!shops.length) return signOut(t('login_no_shop', { name: nameOf(user) }));
-    $('gate').hidden = true;
+    gate.open();
     $('console').hidden = false;
     $('me').replaceChildren(avatar(user, nameOf(user)), el('span', {}, nameOf(user)));
     const select = $('shop');
@@ -78,7 +83,11 @@ class Console {
   choose(shop) {
     this.shop = shop;
     this.inbox = new Inbox({ client: this.client, shop: shop.shop });
-    this.view = new InboxView(this.inbox, (summary) => this.open(summary));
+    this.list = new List({
+      inbox: this.inbox,
+      search: (text) => this.#search(text),
+      onOpen: (summary) => this.open(summary),
+    });
     this.desk = new Desk({
       client: this.client,
       token: this.token,
@@ -88,11 +97,34 @@ class Console {
       onSent: (message) => { this.inbox.note(message, true); this.draw(); },
       onClose: () => this.open(null),
     });
-    $('side').replaceChildren(this.view.root);
+    $('side').replaceChildren(this.list.root);
     $('desk').replaceChildren(this.desk.root);
     $('shop-name').textContent = shop.name || shop.shop;
     this.open(null);
     this.#reload();
+  }
+
+  /** Calls for what a buyer has said where nobody looks. */
+  #alert({ conversation, from, content, redelivered }) {
+    if (from.role !== 'buyer' || redelivered || this.desk.isShowing(conversation)) return;
+    const onClick = () => { const summary = this.inbox.get(conversation); if (summary) this.open(summary); };
+    alerts.call({ title: nameOf(from), body: line(content), tag: `shopbell-${conversation}`, onClick });
+  }
+
+  /** By the buyer's name or id, and by what was said. */
+  async #search(text) {
+    const of = (filter) => rest('GET', `/shops/${encodeURIComponent(this.shop.shop)}/conversations?${filter}=${encodeURIComponent(text)}&limit=50`, { token: this.token });
+    const found = await Promise.all([of('q'), of('text').catch(() => ({ items: [] }))]);
+    return [...new Map(found.flatMap(({ items }) => items).map((summary) => [summary.id, summary])).values()];
+  }
+
+  /** Keys that spare the mouse: C claims, J and K go through the list, / searches. */
+  key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest('input, textarea, select, dialog')) return;
+    const act = { c: () => this.desk.claim(), j: () => this.list.move(1), k: () => this.list.move(-1), '/': () => this.list.focusSearch() }[event.key];
+    if (!act) return;
+    event.preventDefault();
+    act();
   }
 
   async #reload() {
@@ -106,7 +138,7 @@ class Console {
   }
 
   open(summary) {
-    this.view.opened = summary?.id ?? 0;
+    this.list.opened = summary?.id ?? 0;
     $('console').classList.toggle('reading', Boolean(summary));
     this.desk.open(summary);
     this.draw();
@@ -116,7 +148,7 @@ class Console {
   #took(summary) {
     const newest = this.inbox.update(summary);
     this.desk.update(newest);
-    if (newest.id === this.view.opened) this.view.tab = this.inbox.tabOf(newest);
+    if (newest.id === this.list.opened) this.list.tab = this.inbox.tabOf(newest);
     this.draw();
   }
 
@@ -128,7 +160,7 @@ class Console {
     const newest = this.inbox.update(conversation);
     const isMine = this.inbox.tabOf(newest) === 'mine';
     if (cause === 'transferred' && isMine && !wasMine) toast(t('handed_to_you'));
-    if (wasMine && !isMine && ['transferred', 'released'].includes(cause) && newest.id === this.view.opened) toast(t('taken_away'));
+    if (wasMine && !isMine && ['transferred', 'released'].includes(cause) && newest.id === this.list.opened) toast(t('taken_away'));
     this.desk.update(newest);
     this.draw();
   }
@@ -137,8 +169,8 @@ class Console {
   draw() {
     this.#drawing ||= setTimeout(() => {
       this.#drawing = 0;
-      if (shown !== this || !this.view) return;
-      this.view.draw();
+      if (shown !== this || !this.list) return;
+      this.list.draw();
       const { calls } = this.inbox;
       document.title = `${calls ? `(${calls}) ` : ''}${t('console_title')} · Shopbell`;
       $('duty').checked = this.shop.status !== 'away';
@@ -159,13 +191,10 @@ class Console {
 
 // Signing in and out ---------------------------------------------------------------------------
 
-function signIn(token) {
-  sessionStorage.setItem(KEPT, token);
-  shown = new Console(token);
-}
+const gate = new Gate({ kept: KEPT, title: 'login_title', line: 'login_line', onToken: (token) => { shown = new Console(token); } });
+document.body.prepend(gate.root);
 
 function signOut(reason = '') {
-  sessionStorage.removeItem(KEPT);
   const leaving = shown;
   shown = null;
   leaving?.close();
@@ -173,37 +202,20 @@ function signOut(reason = '') {
   $('console').hidden = true;
   $('side').replaceChildren();
   $('desk').replaceChildren();
-  $('gate').hidden = false;
-  $('login-failure').textContent = reason;
-  $('login').elements.uid.focus();
+  gate.lock(reason);
 }
-
-$('login').addEventListener('submit', async (event) => {
-  event.preventDefault();
-  const form = event.currentTarget;
-  const button = form.querySelector('[type=submit]');
-  const { uid, password } = form.elements;
-  button.disabled = true;
-  button.textContent = t('login_busy');
-  $('login-failure').textContent = '';
-  try {
-    const { token } = await rest('POST', '/login', { body: { uid: uid.value.trim(), password: password.value } });
-    password.value = '';
-    signIn(token);
-  } catch (error) {
-    $('login-failure').textContent = error.code === 'unauthenticated' ? t('login_wrong') : explain(error);
-  } finally {
-    button.disabled = false;
-    button.textContent = t('login');
-  }
-});
 
 $('logout').addEventListener('click', () => {
   const { token } = shown;
   signOut();
   rest('POST', '/logout', { token }).catch(() => {});
 });
-$('duty').addEventListener('change', ({ target }) => shown.setDuty(target.checked));
+$('duty').addEventListener('change', ({ target }) => {
+  alerts.allow();
+  shown.setDuty(target.checked);
+});
+document.addEventListener('keydown', (event) => shown?.key(event));
+setInterval(() => shown?.list?.tick(), 1_000);
 $('shop').addEventListener('change', ({ target }) => {
   shown.choose(shown.client.welcome.shops.find(({ shop }) => shop === target.value));
 });
@@ -212,8 +224,7 @@ document.addEventListener('visibilitychange', () => shown?.desk?.look());
 translatePage(() => {
   document.title = `${t('console_title')} · Shopbell`;
   shown?.desk?.redraw();
-  if (shown?.view) shown.draw();
+  if (shown?.list) shown.draw();
 });
 
-const kept = sessionStorage.getItem(KEPT);
-if (kept) signIn(kept); else signOut();
+gate.begin();
