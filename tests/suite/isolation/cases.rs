@@ -63,10 +63,23 @@ pub const PARAMETERS: &[&str] = &["after", "before", "cursor", "from", "limit", 
 
 /// Fields of bodies that do not.
 pub const FIELDS: &[&str] = &[
-    // what is said
-    "comment", "content", "id", "score", "seq", // what the shop's own are called, and what they may
-    "capacity", "name", "new", "old", "origins", "password", "role", // uploads
+    "capacity",
+    "comment",
+    "content",
+    "disabled",
     "file",
+    "hours",
+    "id",
+    "name",
+    "new",
+    "old",
+    "origins",
+    "password",
+    "retention",
+    "role",
+    "score",
+    "seq",
+    "time_zone",
 ];
 
 /// Every type of frame, and its fields.
