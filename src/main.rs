@@ -8,7 +8,7 @@ use shopbell::{
         check_history,
         cli::{Cli, Command, OperatorCommand},
         config::Config,
-        copying, demo, operator, serve, telemetry, token,
+        copying, demo, operator, seed, serve, telemetry, token,
     },
     bench,
 };
@@ -52,6 +52,7 @@ fn run(command: Command, config: Config) -> Result<ExitCode, Box<dyn std::error:
             println!("{migrated} migrations have been run; the database is up to date");
         }
         Command::CopyDatabase { from, to } => println!("{}", copying::run(&from, &to)?),
+        Command::Seed(args) => println!("{}", seed::run(&config.location()?, &args)?),
         Command::CheckConfig => println!("the configuration is good"),
         Command::Token { sub, name, ttl } => println!("{}", token::mint(&config, &sub, name.as_deref(), ttl)?),
         Command::Operator { command: OperatorCommand::Add { uid, name, password } } => {

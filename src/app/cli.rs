@@ -44,6 +44,8 @@ pub enum Command {
         #[arg(long, value_name = "URL")]
         to: String,
     },
+    /// Fills an empty database with people and conversations, always the same for the same options.
+    Seed(super::seed::SeedArgs),
     /// Checks the configuration.
     CheckConfig,
     /// Prints a token.

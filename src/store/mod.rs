@@ -10,6 +10,7 @@ pub mod changes;
 pub mod conversations;
 pub mod copy;
 pub mod files;
+pub mod fill;
 pub mod journal;
 pub mod location;
 pub mod lock;
@@ -51,11 +52,11 @@ pub enum Error {
     Foreign(String),
     #[error("the database is damaged: its migrations have been run, and the table {0} is missing")]
     Damaged(String),
-    #[error("the database is an unfinished copy: run copy-database again")]
+    #[error("the database has not been filled to the end: run copy-database, or seed, again")]
     Unfinished,
     #[error("the database's schema is older than this program: run `shopbell migrate` on it first; {0} is missing")]
     Older(String),
-    #[error("the target is not empty: it has {0}")]
+    #[error("the database is not empty: it has {0}")]
     NotEmpty(&'static str),
     #[error("{table} cannot be copied: {cause}")]
     Copy { table: &'static str, cause: String },

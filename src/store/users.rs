@@ -101,6 +101,20 @@ pub fn refresh(db: &mut Db, uid: &str, name: Option<&str>, avatar: Option<&str>,
     }
 }
 
+/// Makes many new users at once, with the numbers that they have.
+pub fn insert_all(db: &mut Db, people: &[Arc<Person>], now: Timestamp) -> QueryResult<()> {
+    let row = |person: &Arc<Person>| {
+        let (uid, name) = (users::uid.eq(person.uid.to_string()), users::name.eq(person.name.to_string()));
+        let avatar = users::avatar.eq(person.avatar.as_deref().map(str::to_owned));
+        (users::id.eq(person.id.0), uid, name, avatar, users::created_at.eq(now.0))
+    };
+    let mut rows = people.iter().map(row);
+    match db {
+        Db::Postgres(db) => diesel::insert_into(users::table).values(rows.collect::<Vec<_>>()).execute(db).map(drop),
+        Db::Sqlite(db) => rows.try_for_each(|row| diesel::insert_into(users::table).values(row).execute(db).map(drop)),
+    }
+}
+
 pub fn set_password(db: &mut Db, id: UserId, hash: &str) -> QueryResult<()> {
     diesel::update(users::table.find(id.0)).set(users::password_hash.eq(hash)).execute(db).map(drop)
 }

@@ -89,7 +89,7 @@ fn furnish(place: &Place) -> u64 {
 }
 
 /// Everything that is in a database, as text.
-fn contents(location: &Location) -> Vec<String> {
+pub fn contents(location: &Location) -> Vec<String> {
     let mut db = location.reader().unwrap();
     let mut all = Vec::new();
     fn rows<T: Debug>(all: &mut Vec<String>, name: &str, rows: QueryResult<Vec<T>>) {

@@ -8,4 +8,5 @@ mod people;
 mod place;
 mod pool;
 mod schema;
+mod seed;
 mod start;

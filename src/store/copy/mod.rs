@@ -1,9 +1,8 @@
 //! Moves everything from one database to another: table by table, in the order of their keys, and then makes sure of it.
 //!
-//! The target has a table of its own while it is unfinished. A server does not start on it then, and a copy that finds it begins anew,
-//! because the source may have gone on in the meantime.
+//! A copy that finds an unfinished one begins anew, because the source may have gone on in the meantime.
 
-mod tables;
+pub(super) mod tables;
 
 use diesel::{
     Connection, QueryResult, QueryableByName, RunQueryDsl,
@@ -14,15 +13,10 @@ use diesel::{
 use self::tables::COPIED;
 use super::{
     Db, Error,
+    fill::{Filling, PATIENT},
     location::Location,
-    migrate::{self, UNFINISHED},
-    pool,
+    migrate, pool,
 };
-
-/// Nothing of a copy is done in the seconds that a server gives its statements, and of the target only the end must be on disk.
-const PATIENT: &str = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = 0;";
-const DURABLE_AT_THE_END: &str = "SET synchronous_commit = off";
-const DURABLE: &str = "RESET synchronous_commit";
 
 /// How many conversations are compared at a time.
 const COMPARED: i64 = 5_000;
@@ -49,42 +43,18 @@ pub struct Copied {
 /// [`Error::InUse`] where a server uses either, [`Error::NotEmpty`], [`Error::Differs`] where something is not there in the end, those of
 /// opening and migrating; the source is left as it is.
 pub fn copy(from: &Location, to: &Location, mut tell: impl FnMut(Progress)) -> Result<Copied, Error> {
-    let _locks = (from.lock_existing()?, to.lock(false)?);
+    let _lock = from.lock_existing()?;
     let mut source = from.reader()?;
     migrate::check(&mut source)?;
-    let mut target = to.writer()?;
-    prepare(&mut target)?;
-    for db in [&mut source, &mut target] {
-        if db.is_postgres() {
-            db.batch_execute(PATIENT)?;
-        }
-    }
-    if target.is_postgres() {
-        target.batch_execute(DURABLE_AT_THE_END)?;
+    let mut target = Filling::begin(to)?;
+    if source.is_postgres() {
+        source.batch_execute(PATIENT)?;
     }
     pool::begin(&mut source)?;
-    let copied = everything(&mut source, &mut target, &mut tell)?;
-    finish(&mut target)?;
+    let copied = everything(&mut source, &mut target.db, &mut tell)?;
+    target.finish()?;
     <Db as Connection>::TransactionManager::rollback_transaction(&mut source)?;
     Ok(copied)
-}
-
-/// Leaves the target with empty tables, and marked.
-fn prepare(target: &mut Db) -> Result<(), Error> {
-    migrate::migrate_unfinished(target)?;
-    if migrate::tables(target)?.iter().any(|table| table == UNFINISHED) {
-        // Those that refer to others before those.
-        for table in COPIED.iter().rev() {
-            target.batch_execute(&format!("DELETE FROM {}", table.name))?;
-        }
-        return Ok(());
-    }
-    for table in COPIED {
-        if (table.count)(target)? > 0 {
-            return Err(Error::NotEmpty(table.name));
-        }
-    }
-    Ok(target.batch_execute(&format!("CREATE TABLE {UNFINISHED} (since TIMESTAMP DEFAULT CURRENT_TIMESTAMP)"))?)
 }
 
 fn everything(source: &mut Db, target: &mut Db, tell: &mut dyn FnMut(Progress)) -> Result<Copied, Error> {
@@ -146,25 +116,4 @@ fn last_of(db: &mut Db, after: i64) -> QueryResult<Vec<Last>> {
         Db::Postgres(db) => sql_query(query).load(db),
         Db::Sqlite(db) => sql_query(query).load(db),
     }
-}
-
-/// The next numbers come after those that are there, everything is on disk, and the mark is gone.
-fn finish(target: &mut Db) -> QueryResult<()> {
-    let postgres = target.is_postgres();
-    if postgres {
-        target.batch_execute(DURABLE)?;
-    }
-    target.write(|target| {
-        if postgres {
-            let number = |sequence: &str, table: &str| {
-                format!("SELECT setval({sequence}, COALESCE((SELECT MAX(id) FROM {table}), 0) + 1, FALSE)")
-            };
-            for table in ["users", "shops", "audit", "replies"] {
-                target.batch_execute(&number(&format!("pg_get_serial_sequence('{table}', 'id')"), table))?;
-            }
-            target.batch_execute(&number("'conversations_id'", "conversations"))?;
-        }
-        target.batch_execute(&format!("DROP TABLE {UNFINISHED}"))
-    })?;
-    target.batch_execute(if postgres { "ANALYZE" } else { "PRAGMA wal_checkpoint(TRUNCATE)" })
 }

@@ -21,8 +21,8 @@ use std::{
 
 use diesel::{QueryResult, connection::SimpleConnection, result::Error as DbError};
 
-pub use self::job::Job;
 use self::{held::Held, transaction::Transaction, trouble::Trouble};
+pub use self::{job::Job, rows::Rows, write::write};
 use super::{Db, Error, location::Location, people::People};
 use crate::domain::{
     command::{Act, Command, Outcome},
