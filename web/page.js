@@ -34,3 +34,17 @@ export function moment(at) {
   if (onSameDay(date, new Date())) return clock(at);
   return new Intl.DateTimeFormat(language(), { day: 'numeric', month: 'short' }).format(date);
 }
+
+/** @param {string} at RFC 3339 @returns {string} date and time to the second */
+export function stamp(at) {
+  return new Intl.DateTimeFormat(language(), { dateStyle: 'medium', timeStyle: 'medium' }).format(new Date(at));
+}
+
+/** @param {number} ms @returns {string} `42 s`, `3:05`, `2 h 10` */
+export function span(ms) {
+  const seconds = Math.round(ms / 1000);
+  if (seconds < 60) return `${seconds} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes}:${String(seconds % 60).padStart(2, '0')}`;
+  return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, '0')}`;
+}

@@ -16,6 +16,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(page("/", "demo.html"))
         .service(page("/demo", "demo.html"))
         .service(page("/agent", "agent.html"))
+        .service(page("/admin", "admin.html"))
         .service(page("/widget.js", "widget.js"))
         .service(web::resource("/assets/{path:.*}").route(web::get().to(asset)).route(web::head().to(asset)));
 }

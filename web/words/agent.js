@@ -1,12 +1,8 @@
 /** The agent’s console. Each: English, Chinese. */
 
 export const AGENT = {
-  console_title: ['Agent console', '客服工作台'],
   login_title: ['Sign in to answer', '登录客服工作台'],
   login_line: ['For the people behind the shop.', '商店客服专用。'],
-  login_no_shop: ['{name} is not an agent of any shop.', '{name} 不是任何商店的客服。'],
-  on_duty: ['On duty', '在线'],
-  away: ['Away', '离开'],
   status_label: ['On duty: waiting conversations reach you', '在线：接收排队会话'],
   tab_waiting: ['Waiting', '排队'],
   tab_mine: ['Mine', '我的'],

@@ -27,4 +27,8 @@ export const PAGE = {
   password_new: ['New password', '新密码'],
   password_must_change: ['Choose a password of your own: the present one was set by somebody else.', '请设置自己的密码：当前密码由他人设定。'],
   hours: ['{n} h', '{n} 小时'],
+  console_title: ['Agent console', '客服工作台'],
+  login_no_shop: ['{name} is not an agent of any shop.', '{name} 不是任何商店的客服。'],
+  on_duty: ['On duty', '在线'],
+  away: ['Away', '离开'],
 };
