@@ -23,7 +23,9 @@ fn main() -> ExitCode {
     if let Command::Serve { bind: Some(bind), .. } = &command {
         flags.push(("http.bind".to_owned(), bind.clone()));
     }
-    let config = match Config::load(cli.options.config.as_deref(), &flags) {
+    let loaded = Config::load(cli.options.config.as_deref(), &flags);
+    let needs_all = matches!(command, Command::Serve { .. } | Command::Token { .. } | Command::CheckConfig);
+    let config = match loaded.and_then(|config| if needs_all { config.complete() } else { Ok(config) }) {
         Ok(config) => config,
         Err(wrong) => {
             eprintln!("{wrong}");

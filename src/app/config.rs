@@ -332,11 +332,19 @@ impl Config {
             let allowed = "more than heartbeat.interval_ms";
             return Err(Wrong::Value { key: "heartbeat.timeout_ms".into(), value, allowed });
         }
-        if config.secret.is_none() && config.database_url.starts_with("postgres") {
+        Ok(config)
+    }
+
+    /// What serving and making tokens need beyond what is wrong by itself: on PostgreSQL the secret is never made here.
+    ///
+    /// # Errors
+    /// [`Wrong::Value`] of `auth.secret`.
+    pub fn complete(self) -> Result<Config, Wrong> {
+        if self.secret.is_none() && self.database_url.starts_with("postgres") {
             let allowed = "a secret of the operator's with PostgreSQL: it must be the same for all nodes";
             return Err(Wrong::Value { key: "auth.secret".into(), value: String::new(), allowed });
         }
-        Ok(config)
+        Ok(self)
     }
 
     /// Where the database is.
@@ -393,7 +401,7 @@ mod tests {
         assert!(with("database.url", "mysql://x").is_err());
         let wrong = with("database.url", "mysql://ann:hidden@x/y").unwrap_err().to_string();
         assert!(!wrong.contains("hidden"), "{wrong}");
-        let wrong = with("database.url", "postgres://ann:hidden@x/y").unwrap_err().to_string();
+        let wrong = with("database.url", "postgres://ann:hidden@x/y").unwrap().complete().unwrap_err().to_string();
         assert!(wrong.contains("auth.secret") && !wrong.contains("hidden"), "{wrong}");
         assert!(with("heartbeat.timeout_ms", "5000").is_err());
         assert_eq!(with("chat.claim_grace", "90s").unwrap().claim_grace, Duration::from_secs(90));

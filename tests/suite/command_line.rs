@@ -1,6 +1,6 @@
 //! The command line: configuration, tokens, operators, migrations (the contract's section 5).
 
-use shopbell_harness::{Rest, TestNode, json};
+use shopbell_harness::{Rest, TestNode, TestPostgres, json};
 
 #[tokio::test]
 async fn a_wrong_value_is_named_with_what_is_allowed() {
@@ -126,6 +126,19 @@ fn postgresql_needs_a_secret_of_the_operators_own() {
     assert!(!failed.stderr.contains("hidden"), "{failed:?}");
 }
 
+#[test]
+fn what_signs_nothing_needs_no_secret() {
+    let on = || TestNode::builder().database(&TestPostgres::shared().fresh_database()).set("auth.secret", "");
+    for command in [["migrate"].as_slice(), &["operator", "add", "boss"]] {
+        let done = on().run(command);
+        assert_eq!(done.code, Some(0), "{command:?}: {done:?}");
+    }
+    for command in [["token", "--sub", "b1"].as_slice(), &["check-config"]] {
+        let refused = on().run(command);
+        assert_eq!(refused.code, Some(2), "{command:?}: {refused:?}");
+    }
+}
+
 #[tokio::test]
 async fn the_address_is_named_and_the_secret_is_not() {
     let node = TestNode::builder().set("log.level", "debug").start().await;
@@ -145,7 +158,7 @@ async fn a_demo_needs_nothing_and_says_where_to_look() {
         said.contains("/demo") && said.contains("/agent")
     })
     .await;
-    for page in ["//demo", "//agent"] {
+    for page in ["//demo", "//agent", "//admin"] {
         let answer = node.anonymous().get(page).await;
         assert_eq!(answer.status, 200, "{page}");
         assert!(answer.header("content-type").starts_with("text/html"), "{page}: {:?}", answer.headers);
