@@ -22,7 +22,11 @@ export async function launch() {
   });
 }
 
-class Person {
+export class Person {
+  static async comes(browser, name, options = {}) {
+    return new Person(name, await (await browser.newContext({ locale: 'en-GB', ...options })).newPage());
+  }
+
   /** What went wrong in the page, though nobody clicked wrong: exceptions and refused resources. */
   faults = [];
 

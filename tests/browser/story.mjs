@@ -3,7 +3,7 @@
 // loaded what its policy refuses, fails the story too.
 
 import assert from 'node:assert/strict';
-import { Agent, Buyer, launch, need } from './people.mjs';
+import { Agent, Buyer, launch, need, Person } from './people.mjs';
 
 /** @param {(tell: {step: Function, buyer: Function, agents: Function}) => Promise<void>} tell */
 export async function story(name, tell) {
@@ -18,6 +18,10 @@ export async function story(name, tell) {
       await run();
       console.log(`ok  ${what} (${Math.round(performance.now() - began)} ms)`);
     },
+    /** Everybody so far, the latest last. */
+    people,
+    /** Somebody who has not signed in to anything. */
+    async stranger(options) { return here(await Person.comes(browser, 'stranger', options)); },
     async buyer(options) { return here(await Buyer.arrives(browser, 'buyer', options)); },
     /** The two agents of the environment; the first is the shop's admin. */
     async agents() {
