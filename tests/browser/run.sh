@@ -35,6 +35,8 @@ export SHOPBELL_URL AGENT_UID=alice AGENT_PASSWORD AGENT2_UID=bob AGENT2_PASSWOR
 node talk.mjs
 node desk.mjs
 node embed.mjs
+node admin.mjs
 node hostile.mjs
 node access.mjs
 node cuts.mjs
+node smooth.mjs
