@@ -276,6 +276,9 @@ fn api_settings(config: &Config) -> ApiSettings {
         requests_per_minute: config.requests_per_minute,
         messages_per_second: config.messages_per_second,
         messages_burst: config.messages_burst,
+        body_timeout: config.body_timeout,
+        upload_timeout: config.upload_timeout,
+        answer_timeout: config.answer_timeout,
         ..api::Options::default()
     })
 }

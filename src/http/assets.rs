@@ -2,10 +2,12 @@
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::header::{self, ETag, EntityTag, IfNoneMatch, TryIntoHeaderValue},
+    http::header::{self, ETag, TryIntoHeaderValue},
     web,
 };
 use rust_embed::RustEmbed;
+
+use super::etag;
 
 #[derive(RustEmbed)]
 #[folder = "web/"]
@@ -33,13 +35,8 @@ async fn asset(request: HttpRequest, path: web::Path<String>) -> HttpResponse {
 /// A file with its ETag; 304 to who has it.
 fn serve(request: &HttpRequest, file: &str) -> HttpResponse {
     let Some(found) = Web::get(file) else { return HttpResponse::NotFound().finish() };
-    let hash: String = found.metadata.sha256_hash()[..12].iter().map(|byte| format!("{byte:02x}")).collect();
-    let tag = EntityTag::new_strong(hash);
-    let known = match <IfNoneMatch as actix_web::http::header::Header>::parse(request) {
-        Ok(IfNoneMatch::Any) => true,
-        Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|known| known.weak_eq(&tag)),
-        Err(_) => false,
-    };
+    let tag = etag::of(&found.metadata.sha256_hash());
+    let known = etag::is_known(request, &tag);
     let mut response = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     if let Ok(tag) = ETag(tag).try_into_value() {
         response.insert_header((header::ETAG, tag));

@@ -4,9 +4,11 @@ pub mod address;
 pub mod api;
 mod assets;
 mod door;
+mod etag;
 mod health;
 pub mod identity;
 mod origins;
+mod patience;
 pub mod problem;
 
 use std::{net::TcpListener, sync::Arc};
@@ -96,8 +98,8 @@ fn cors(origins: Origins) -> Cors {
     Cors::default()
         .allowed_origin_fn(move |origin, _| origin.to_str().is_ok_and(|origin| origins.allow(origin)))
         .allowed_methods(["GET", "HEAD", "POST", "PATCH", "DELETE"])
-        .allowed_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
-        .expose_headers([header::RETRY_AFTER])
+        .allowed_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::IF_NONE_MATCH, api::KEY])
+        .expose_headers([header::ETAG, header::RETRY_AFTER, api::REPLAYED])
         .max_age(3_600)
         .block_on_origin_mismatch(false)
 }

@@ -37,6 +37,11 @@ impl Problem {
         Problem { status: StatusCode::UNSUPPORTED_MEDIA_TYPE, ..Problem::from(Refusal::invalid("content-type")) }
     }
 
+    /// 408: the request has not come whole in time. The connection ends with the answer.
+    pub fn slow() -> Problem {
+        Problem { status: StatusCode::REQUEST_TIMEOUT, ..Problem::from(Refusal::BUSY) }
+    }
+
     pub fn refusal(&self) -> &Refusal {
         &self.refusal
     }
@@ -70,6 +75,9 @@ impl ResponseError for Problem {
                 header(&mut response, (RETRY_AFTER, retry_after_ms.div_ceil(1_000).to_string()));
             }
             _ => {}
+        }
+        if self.status == StatusCode::REQUEST_TIMEOUT {
+            response.force_close();
         }
         if let Some(allow) = &self.allow {
             header(&mut response, (ALLOW, allow.as_str()));

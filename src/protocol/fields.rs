@@ -50,7 +50,7 @@ impl<'a> Fields<'a> {
     }
 
     pub fn maybe_text(&self, name: &str, min: usize, max: usize) -> Result<Option<&'a str>, Refusal> {
-        let fits = |s: &&str| s.len() >= min && !s.contains('\0') && s.chars().take(max + 1).count() <= max;
+        let fits = |s: &&str| !s.contains('\0') && (min..=max).contains(&s.chars().take(max + 1).count());
         self.maybe(name, |value| value.as_str().filter(fits))
     }
 
@@ -72,7 +72,7 @@ impl<'a> Fields<'a> {
     }
 
     pub fn maybe_integer(&self, name: &str, min: i64, max: i64) -> Result<Option<i64>, Refusal> {
-        self.maybe(name, |value| value.as_i64().filter(|n| (min..=max).contains(n)))
+        self.maybe(name, |value| integer(value).filter(|n| (min..=max).contains(n)))
     }
 
     pub fn conversation(&self) -> Result<ConversationId, Refusal> {
@@ -96,4 +96,10 @@ impl<'a> Fields<'a> {
     pub fn maybe<T>(&self, name: &str, read: impl Fn(&'a Value) -> Option<T>) -> Result<Option<T>, Refusal> {
         self.get(name).map(|value| read(value).ok_or_else(|| self.invalid(name))).transpose()
     }
+}
+
+/// A whole number, however it is written: `1.0` is one (JSON Schema, section 6.1.1).
+fn integer(value: &Value) -> Option<i64> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    value.as_i64().or_else(|| value.as_f64().filter(|n| n.fract() == 0.0 && n.abs() < EXACT).map(|n| n as i64))
 }

@@ -17,7 +17,8 @@ pub fn encode((at, id): Cursor) -> String {
 pub fn parse(cursor: Option<&str>) -> Result<Option<Cursor>, Refusal> {
     let read = |cursor: &str| {
         let (at, id) = cursor.split_once('.')?;
-        Some((Timestamp(at.parse().ok()?), ConversationId(id.parse().ok()?)))
+        let number = |s: &str| s.bytes().all(|b| b.is_ascii_digit()).then(|| s.parse().ok()).flatten();
+        Some((Timestamp(number(at)?), ConversationId(number(id)?)))
     };
     cursor.map(|cursor| read(cursor).ok_or(Refusal::invalid("cursor"))).transpose()
 }

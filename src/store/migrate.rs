@@ -34,7 +34,7 @@ const APPLIED: &str = "SELECT CAST(version AS TEXT) AS name FROM __diesel_schema
 pub(super) const UNFINISHED: &str = "shopbell_unfinished_copy";
 
 /// Every table of ours, those that others refer to before those that do.
-pub const TABLES: [&str; 15] = [
+pub const TABLES: [&str; 16] = [
     "users",
     "shops",
     "agents",
@@ -48,6 +48,7 @@ pub const TABLES: [&str; 15] = [
     "files",
     "audit",
     "replies",
+    "idempotency_keys",
     "nodes",
     "agent_sessions",
 ];

@@ -11,6 +11,7 @@ pub mod conversations;
 pub mod copy;
 pub mod files;
 pub mod fill;
+pub mod idempotency;
 pub mod journal;
 pub mod location;
 pub mod lock;

@@ -186,6 +186,18 @@ diesel::table! {
 }
 
 diesel::table! {
+    idempotency_keys (user_id, key) {
+        user_id -> BigInt,
+        key -> Text,
+        digest -> Text,
+        at -> BigInt,
+        status -> Nullable<SmallInt>,
+        media -> Nullable<Text>,
+        body -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
     nodes (id) {
         id -> BigInt,
         name -> Text,
@@ -222,6 +234,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     files,
     audit,
     replies,
+    idempotency_keys,
     nodes,
     agent_sessions
 );

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod bad_wire;
+mod bounds;
 mod check_history;
 mod claims;
 mod command_line;
@@ -16,10 +17,13 @@ mod liveness;
 mod nodes;
 mod offline;
 mod origins;
+mod polling;
 mod postgresql;
 mod records;
 mod redis_away;
+mod repeated_requests;
 mod rest;
+mod rest_hostile;
 mod scene;
 mod sending;
 mod shops;

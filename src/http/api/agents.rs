@@ -188,7 +188,7 @@ async fn announce(node: &Node, shop: &shops::Row, user: Option<UserId>) -> Resul
 #[utoipa::path(
     get,
     path = "/shops/{shop}/agents",
-    params(("shop" = String, Path, description = "The shop"), ("limit" = Option<u32>, Query, description = "How many, at most 100; 20 where it is absent"), ("cursor" = Option<String>, Query, description = "`next` of the page before")),
+    params(("shop" = String, Path, description = "The shop"), ("limit" = Option<u32>, Query, description = "How many, at most 100; 20 where it is absent"), ("cursor" = Option<String>, Query, description = "`next` of the page before", pattern = "^[A-Za-z0-9_.:@-]{1,128}$")),
     responses(
         (status = 200, description = "A page, by uid", body = schema::Agents),
         (status = 403, description = "An agent of the shop, but no admin: `forbidden`"),

@@ -75,7 +75,7 @@ fn seen(snapshot: crate::domain::command::Snapshot, me: UserId) -> Seen {
 #[utoipa::path(
     get,
     path = "/conversations",
-    params(("state" = Option<String>, Query, description = "`waiting`, `claimed`, `mine`, `resolved` or `all`"), ("q" = Option<String>, Query, description = "Part of a name or uid of somebody in the conversation"), ("limit" = Option<u32>, Query, description = "How many, at most 100; 20 where it is absent"), ("cursor" = Option<String>, Query, description = "`next` of the page before")),
+    params(("state" = Option<String>, Query, description = "`waiting`, `claimed`, `mine`, `resolved` or `all`"), ("q" = Option<String>, Query, description = "Part of a name or uid of somebody in the conversation"), ("limit" = Option<u32>, Query, description = "How many, at most 100; 20 where it is absent"), ("cursor" = Option<String>, Query, description = "`next` of the page before", pattern = "^[0-9]{1,18}[.][0-9]{1,18}$")),
     responses(
         (status = 200, description = "A page", body = schema::Conversations),
     ),
@@ -111,7 +111,7 @@ pub async fn one(node: web::Data<Node>, me: Identity, path: web::Path<String>) -
 #[utoipa::path(
     get,
     path = "/conversations/{id}/timeline",
-    params(("id" = i64, Path, description = "The conversation"), ("limit" = Option<u32>, Query, description = "How many, at most 100; 20 where it is absent"), ("cursor" = Option<String>, Query, description = "`next` of the page before")),
+    params(("id" = i64, Path, description = "The conversation"), ("limit" = Option<u32>, Query, description = "How many, at most 100; 20 where it is absent"), ("cursor" = Option<String>, Query, description = "`next` of the page before", pattern = "^[0-9]{1,18}$")),
     responses(
         (status = 200, description = "A page, the oldest first", body = schema::Timeline),
         (status = 403, description = "The buyer: `forbidden`"),

@@ -1,22 +1,27 @@
 //! The OpenAPI document, made of what stands beside each handler, and the page that shows it.
 
-use std::sync::LazyLock;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use actix_web::{
     HttpResponse,
     http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY},
     web,
 };
+use serde_json::{Value, json};
 use utoipa::{
     OpenApi,
     openapi::{
-        Content, ContentBuilder, PathItem, Ref, RefOr, Response, ResponseBuilder,
-        path::{Operation, ParameterIn},
+        Content, ContentBuilder, HeaderBuilder, Object, PathItem, Ref, RefOr, Response, ResponseBuilder, Schema, Type,
+        path::{Operation, Parameter, ParameterBuilder, ParameterIn},
+        schema::ArrayItems,
         security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
     },
 };
 
-use super::{BASE, FileRoutes, Routes, schema};
+use super::{
+    BASE, FileRoutes, Routes, idempotency,
+    schema::{self, parameters},
+};
 use crate::{
     domain::{people::Person, refusal::Refusal},
     http::problem::{MEDIA_TYPE, Problem},
@@ -57,8 +62,10 @@ pub fn document() -> utoipa::openapi::OpenApi {
     let mut bearer = Http::new(HttpAuthScheme::Bearer);
     bearer.bearer_format = Some("JWT".to_owned());
     components.add_security_scheme("token", SecurityScheme::Http(bearer));
-    for item in document.paths.paths.values_mut() {
-        for (_, operation) in operations(item) {
+    exemplify(&mut components.schemas);
+    for (path, item) in &mut document.paths.paths {
+        for (method, operation) in operations(item) {
+            around(method, path.strip_prefix(BASE), operation);
             complete(operation);
         }
     }
@@ -69,6 +76,83 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut O
     [("GET", &mut item.get), ("POST", &mut item.post), ("PATCH", &mut item.patch), ("DELETE", &mut item.delete)]
         .into_iter()
         .filter_map(|(method, operation)| operation.as_mut().map(|operation| (method, operation)))
+}
+
+/// Adds what goes around every handler of a method, for paths of the API: tags and keys.
+fn around(method: &str, path: Option<&str>, operation: &mut Operation) {
+    let Some(path) = path else { return };
+    let mut takes = |name: &str, description: &str| {
+        let parameter =
+            ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header).description(Some(description));
+        operation.parameters.get_or_insert_default().push(RefOr::T(parameter.build()));
+    };
+    let header = |description: &str, example: &str| {
+        let text = Object::with_type(Type::String);
+        RefOr::T(
+            HeaderBuilder::new()
+                .schema(Some(text))
+                .description(Some(description))
+                .example(Some(example.into()))
+                .build(),
+        )
+    };
+    let responses = &mut operation.responses.responses;
+    if method == "GET" {
+        takes("If-None-Match", "`ETag` of the answer that one has: 304 where it is still the answer");
+        let unchanged = ResponseBuilder::new().description("Unchanged, to who has it").build();
+        responses.entry("304".to_owned()).or_insert(RefOr::T(unchanged));
+        for status in ["200", "304"] {
+            if let Some(RefOr::T(response)) = responses.get_mut(status) {
+                response.headers.insert("ETag".to_owned(), header("Of these bytes", "\"5d41402abc4b2a76b9719d91\""));
+            }
+        }
+    }
+    if method == "POST" && !idempotency::is_exempt(path) {
+        takes(
+            "Idempotency-Key",
+            "The same request under the same key, within a day: the first answer again. Another request: `conflict`",
+        );
+        let conflict = ResponseBuilder::new().description("Another request under the same key: `conflict`").build();
+        responses.entry("409".to_owned()).or_insert(RefOr::T(conflict));
+        for (_, response) in responses.iter_mut().filter(|(status, _)| status.starts_with('2')) {
+            let RefOr::T(response) = response else { continue };
+            let replayed = header("On an answer that was given before", "true");
+            response.headers.insert("Idempotency-Replayed".to_owned(), replayed);
+        }
+    }
+}
+
+/// Gives a parameter the schema and the example that all of its name have.
+fn describe(parameter: &mut Parameter) {
+    let Some(known) = parameters::of(&parameter.name) else { return };
+    match &mut parameter.schema {
+        Some(RefOr::T(Schema::Object(own))) if own.maximum.is_some() || own.pattern.is_some() => {
+            own.example = known.get("example").cloned();
+        }
+        schema => {
+            *schema = serde_json::from_value::<Object>(known).ok().map(|known| RefOr::T(Schema::Object(known)));
+        }
+    }
+}
+
+/// Gives a page the example of what it is a page of.
+fn exemplify(schemas: &mut BTreeMap<String, RefOr<Schema>>) {
+    let example = |(name, schema): (&String, &RefOr<Schema>)| match schema {
+        RefOr::T(Schema::Object(schema)) => Some((format!("#/components/schemas/{name}"), schema.example.clone()?)),
+        _ => None,
+    };
+    let examples: BTreeMap<String, Value> = schemas.iter().filter_map(example).collect();
+    for schema in schemas.values_mut() {
+        let RefOr::T(Schema::Object(page)) = schema else { continue };
+        let Some(RefOr::T(Schema::Array(list))) = page.properties.get("items") else { continue };
+        let ArrayItems::RefOrSchema(item) = &list.items else { continue };
+        let RefOr::Ref(item) = item.as_ref() else { continue };
+        if let (None, Some(example)) = (&page.example, examples.get(&item.ref_location)) {
+            let (end, value) =
+                if page.properties.contains_key("more") { ("more", json!(false)) } else { ("next", Value::Null) };
+            page.example = Some(json!({ "items": [example], end: value }));
+        }
+    }
 }
 
 /// Adds what is the same everywhere: an unmistakable id, who may, and the refusals that follow from what an operation takes.
@@ -82,6 +166,11 @@ fn complete(operation: &mut Operation) {
     if security.iter().any(|requirement| *requirement != SecurityRequirement::default()) {
         refusals.push((401, "No valid token"));
     }
+    for parameter in operation.parameters.iter_mut().flatten() {
+        if let RefOr::T(parameter) = parameter {
+            describe(parameter);
+        }
+    }
     let takes = |place: ParameterIn| {
         operation.parameters.iter().flatten().any(|parameter| match parameter {
             RefOr::T(parameter) => parameter.parameter_in == place,
@@ -91,11 +180,12 @@ fn complete(operation: &mut Operation) {
     if takes(ParameterIn::Path) {
         refusals.push((404, "It does not exist, or whoever asks may not know that it does"));
     }
-    if takes(ParameterIn::Query) {
+    if takes(ParameterIn::Query) || takes(ParameterIn::Header) {
         refusals.push((400, "A wrong parameter"));
     }
     if operation.request_body.is_some() {
         refusals.push((400, "No JSON object, or a field is missing, wrong or too long"));
+        refusals.push((408, "The body has not come whole in time"));
         refusals.push((413, "Too large"));
         refusals.push((415, "Another media type"));
     }
@@ -127,6 +217,7 @@ fn problem(status: u16, response: &Response) -> Content {
         first.or_else(|| examples().into_iter().find(|refusal| crate::protocol::code::row(refusal).1 == status));
     let problem = match (status, refusal) {
         (415, _) => Problem::media_type(),
+        (408, _) => Problem::slow(),
         (_, Some(refusal)) => Problem::from(refusal),
         (_, None) => Problem::from(Refusal::BUSY),
     };
@@ -219,6 +310,42 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// The schema, looked up where it is named.
+    fn whole<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
+        match schema["$ref"].as_str() {
+            Some(name) => document.pointer(name.trim_start_matches('#')).unwrap(),
+            None => schema,
+        }
+    }
+
+    #[test]
+    fn every_operation_shows_what_is_asked_and_answered() {
+        let document = serde_json::to_value(document()).unwrap();
+        let mut without = Vec::new();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let what = format!("{method} {path}");
+                for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                    if parameter["schema"]["example"].is_null() && parameter["name"] != "cursor" {
+                        without.push(format!("{what}: {}", parameter["name"]));
+                    }
+                }
+                let answers = operation["responses"].as_object().unwrap().iter();
+                let bodies = answers.map(|(status, answer)| (status.as_str(), answer));
+                for (which, body) in bodies.chain([("body", &operation["requestBody"])]) {
+                    for (media, content) in body["content"].as_object().into_iter().flatten() {
+                        let shown =
+                            !content["example"].is_null() || !whole(&document, &content["schema"])["example"].is_null();
+                        if !shown && media != "multipart/form-data" {
+                            without.push(format!("{what}: {which}"));
+                        }
+                    }
+                }
+            }
+        }
+        assert_eq!(without, Vec::<String>::new(), "no example");
     }
 
     #[test]

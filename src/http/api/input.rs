@@ -4,14 +4,16 @@ use actix_web::{
     FromRequest, HttpMessage, HttpRequest,
     dev::Payload,
     http::header::{CONTENT_LENGTH, CONTENT_TYPE},
-    web::BytesMut,
+    web::{self, Bytes, BytesMut},
 };
 use futures_util::{
     StreamExt,
     future::{FutureExt, LocalBoxFuture, Ready, ready},
 };
 use serde_json::{Map, Value};
+use tokio::time::timeout;
 
+use super::settings::ApiSettings;
 use crate::{
     domain::{
         ids::{self, ConversationId, Seq, Timestamp},
@@ -48,26 +50,39 @@ impl FromRequest for Body {
     type Future = LocalBoxFuture<'static, Result<Body, Problem>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (request, mut payload) = (request.clone(), payload.take());
+        let (request, payload) = (request.clone(), payload.take());
         async move {
             if request.headers().contains_key(CONTENT_TYPE) && !is_json(&request) {
                 return Err(Problem::media_type());
             }
-            if length(&request).is_some_and(|length| length > BODY_MAX) {
-                return Err(Refusal::TooLarge.into());
-            }
-            let mut body = BytesMut::new();
-            while let Some(chunk) = payload.next().await {
-                let chunk = chunk.map_err(|_| Refusal::BadFrame)?;
-                if body.len() + chunk.len() > BODY_MAX {
-                    return Err(Refusal::TooLarge.into());
-                }
-                body.extend_from_slice(&chunk);
-            }
+            let body = read(&request, payload).await?;
             Ok(Body(serde_json::from_slice(&body).map_err(|_| Refusal::BadFrame)?))
         }
         .boxed_local()
     }
+}
+
+/// A body that is held in memory.
+///
+/// # Errors
+/// 413 for more than fits into a frame, 408 for one that drips.
+pub async fn read(request: &HttpRequest, mut payload: Payload) -> Result<Bytes, Problem> {
+    if length(request).is_some_and(|length| length > BODY_MAX) {
+        return Err(Refusal::TooLarge.into());
+    }
+    let api = request.app_data::<web::Data<ApiSettings>>().ok_or(Refusal::BUSY)?;
+    let whole = async {
+        let mut body = BytesMut::new();
+        while let Some(chunk) = payload.next().await {
+            let chunk = chunk.map_err(|_| Refusal::BadFrame)?;
+            if body.len() + chunk.len() > BODY_MAX {
+                return Err(Problem::from(Refusal::TooLarge));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body.freeze())
+    };
+    timeout(api.options.body_timeout, whole).await.unwrap_or_else(|_| Err(Problem::slow()))
 }
 
 fn is_json(request: &HttpRequest) -> bool {
@@ -215,15 +230,16 @@ pub fn seq(path: &str) -> Result<Seq, Refusal> {
     digits(path).filter(|seq| (1..Seq::MAX).contains(seq)).ok_or(Refusal::NotFound)
 }
 
-/// A name that people read: at least one character that shows, blanks around it cut.
+/// A name that people read: at least one character that shows and none that controls, blanks around it cut.
 ///
 /// # Errors
 /// `Invalid`.
 pub fn display_name(fields: Fields<'_>, name: &'static str) -> Result<Option<String>, Refusal> {
     fields.maybe(name, |value| {
-        let name = value.as_str()?.trim();
-        let fits = (1..=ids::NAME_MAX).contains(&name.chars().take(ids::NAME_MAX + 1).count());
-        (fits && !name.chars().any(char::is_control)).then(|| name.to_owned())
+        let name = value.as_str()?;
+        let fits = name.chars().take(ids::NAME_MAX + 1).count() <= ids::NAME_MAX;
+        let name = name.trim();
+        (fits && !name.is_empty() && !value.as_str()?.chars().any(char::is_control)).then(|| name.to_owned())
     })
 }
 

@@ -88,7 +88,7 @@ pub async fn send(node: web::Data<Node>, api: web::Data<ApiSettings>, me: Identi
 #[utoipa::path(
     get,
     path = "/conversations/{id}/messages",
-    params(("id" = i64, Path, description = "The conversation"), ("before" = Option<i64>, Query, description = "Below this `seq`"), ("after" = Option<i64>, Query, description = "Above this `seq`"), ("limit" = Option<u32>, Query, description = "How many, at most 200; 50 where it is absent"), ("mark_read" = Option<bool>, Query, description = "Count what is shown as read")),
+    params(("id" = i64, Path, description = "The conversation"), ("before" = Option<i64>, Query, description = "Below this `seq`"), ("after" = Option<i64>, Query, description = "Above this `seq`"), ("limit" = Option<u32>, Query, description = "How many, at most 200; 50 where it is absent", minimum = 1, maximum = 200), ("mark_read" = Option<bool>, Query, description = "Count what is shown as read")),
     responses(
         (status = 200, description = "Messages in the order of `seq`", body = schema::Messages),
     ),

@@ -10,6 +10,7 @@
 //! | `records` | a shop's conversations and tickets |
 //! | `schema`, `document` | the OpenAPI document and its page; bodies have a file for each group of routes |
 //! | `access` | who may manage a shop, and who may read in it |
+//! | `idempotency` | the same request again |
 //! | `settings`, `input`, `output` | what all of them keep to, read and write |
 
 mod access;
@@ -17,6 +18,7 @@ mod agents;
 mod conversations;
 mod document;
 mod files;
+mod idempotency;
 mod input;
 mod messages;
 mod output;
@@ -27,12 +29,19 @@ mod settings;
 mod shops;
 
 use actix_web::{
-    HttpRequest, HttpResponse, dev::ResourceDef, guard, http::header::CACHE_CONTROL, middleware::DefaultHeaders, web,
+    HttpRequest, HttpResponse,
+    body::BoxBody,
+    dev::{ResourceDef, ServiceRequest, ServiceResponse},
+    guard,
+    http::header::CACHE_CONTROL,
+    middleware::{DefaultHeaders, Next, from_fn},
+    web,
 };
 
+pub use idempotency::{KEY, REPLAYED};
 pub use settings::{ApiSettings, Options};
 
-use super::problem::Problem;
+use super::{etag, patience, problem::Problem};
 use crate::domain::refusal::Refusal;
 
 /// Makes the table of routes: what is mounted, and what a wrong method and the tests look up.
@@ -46,7 +55,7 @@ macro_rules! routes {
         struct Routes;
 
         fn mount(cfg: &mut web::ServiceConfig) {
-            $(cfg.route($path, method(stringify!($method)).to($($handler)::+));)+
+            $(cfg.route($path, wrapped(stringify!($method), $path, method(stringify!($method)).to($($handler)::+)));)+
         }
     };
 }
@@ -108,6 +117,25 @@ fn method(name: &str) -> actix_web::Route {
         "DELETE" => web::delete(),
         _ => web::post(),
     }
+}
+
+/// What goes around a handler: a tag on what is read, one answer under one key, and a bound on the time it takes. Uploads have the time
+/// that their bytes need.
+fn wrapped(method: &str, path: &str, route: actix_web::Route) -> actix_web::Route {
+    let route = match method {
+        "GET" => route.wrap(from_fn(etag::tagged)),
+        "POST" if !idempotency::is_exempt(path) => route.wrap(from_fn(idempotency::once)),
+        _ => route,
+    };
+    if path == "/files" { route } else { route.wrap(from_fn(in_time)) }
+}
+
+async fn in_time(
+    api: web::Data<ApiSettings>,
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    patience::within(api.options.answer_timeout, request, next).await
 }
 
 /// A path that nobody knows, or one that knows other methods.

@@ -46,7 +46,7 @@ async fn somebody(node: &Node, query: &Query, name: &str) -> Result<Option<Resul
 #[utoipa::path(
     get,
     path = "/shops/{shop}/conversations",
-    params(("shop" = String, Path, description = "The shop"), ("buyer" = Option<String>, Query, description = "Of this buyer"), ("agent" = Option<String>, Query, description = "Claimed by this agent"), ("state" = Option<String>, Query, description = "`waiting`, `claimed`, `mine`, `resolved` or `all`"), ("q" = Option<String>, Query, description = "Part of a name or uid of somebody in the conversation"), ("from" = Option<String>, Query, description = "At this time or later (RFC 3339)"), ("to" = Option<String>, Query, description = "Before this time (RFC 3339)"), ("limit" = Option<u32>, Query, description = "How many, at most 100; 20 where it is absent"), ("cursor" = Option<String>, Query, description = "`next` of the page before")),
+    params(("shop" = String, Path, description = "The shop"), ("buyer" = Option<String>, Query, description = "Of this buyer"), ("agent" = Option<String>, Query, description = "Claimed by this agent"), ("state" = Option<String>, Query, description = "`waiting`, `claimed`, `mine`, `resolved` or `all`"), ("q" = Option<String>, Query, description = "Part of a name or uid of somebody in the conversation"), ("from" = Option<String>, Query, description = "At this time or later (RFC 3339)"), ("to" = Option<String>, Query, description = "Before this time (RFC 3339)"), ("limit" = Option<u32>, Query, description = "How many, at most 100; 20 where it is absent"), ("cursor" = Option<String>, Query, description = "`next` of the page before", pattern = "^[0-9]{1,18}[.][0-9]{1,18}$")),
     responses(
         (status = 200, description = "A page", body = schema::Conversations),
         (status = 403, description = "An operator, who reads nothing here: `forbidden`"),
@@ -128,7 +128,7 @@ struct Ticket {
 #[utoipa::path(
     get,
     path = "/shops/{shop}/tickets",
-    params(("shop" = String, Path, description = "The shop"), ("buyer" = Option<String>, Query, description = "Of this buyer"), ("agent" = Option<String>, Query, description = "First claimed by this agent"), ("from" = Option<String>, Query, description = "At this time or later (RFC 3339)"), ("to" = Option<String>, Query, description = "Before this time (RFC 3339)"), ("limit" = Option<u32>, Query, description = "How many, at most 100; 20 where it is absent"), ("cursor" = Option<String>, Query, description = "`next` of the page before")),
+    params(("shop" = String, Path, description = "The shop"), ("buyer" = Option<String>, Query, description = "Of this buyer"), ("agent" = Option<String>, Query, description = "First claimed by this agent"), ("from" = Option<String>, Query, description = "At this time or later (RFC 3339)"), ("to" = Option<String>, Query, description = "Before this time (RFC 3339)"), ("limit" = Option<u32>, Query, description = "How many, at most 100; 20 where it is absent"), ("cursor" = Option<String>, Query, description = "`next` of the page before", pattern = "^[0-9]{1,18}[.][0-9]{1,18}[.][0-9]{1,18}$")),
     responses(
         (status = 200, description = "A page", body = schema::Tickets),
         (status = 403, description = "An operator, who reads nothing here: `forbidden`"),

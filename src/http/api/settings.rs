@@ -35,6 +35,12 @@ pub struct Options {
     /// Messages of one user.
     pub messages_per_second: u32,
     pub messages_burst: u32,
+    /// How long a JSON body may take to come.
+    pub body_timeout: Duration,
+    /// How long a form with a file may.
+    pub upload_timeout: Duration,
+    /// How long anything else may take to be answered.
+    pub answer_timeout: Duration,
 }
 
 impl Default for Options {
@@ -48,6 +54,9 @@ impl Default for Options {
             requests_per_minute: 60,
             messages_per_second: 20,
             messages_burst: 100,
+            body_timeout: Duration::from_secs(10),
+            upload_timeout: Duration::from_secs(120),
+            answer_timeout: Duration::from_secs(20),
         }
     }
 }

@@ -143,7 +143,7 @@ fn origin_of(origin: &str) -> Option<String> {
 #[utoipa::path(
     get,
     path = "/shops",
-    params(("limit" = Option<u32>, Query, description = "How many, at most 100; 20 where it is absent"), ("cursor" = Option<String>, Query, description = "`next` of the page before")),
+    params(("limit" = Option<u32>, Query, description = "How many, at most 100; 20 where it is absent"), ("cursor" = Option<String>, Query, description = "`next` of the page before", pattern = "^[0-9]{1,18}$")),
     responses(
         (status = 200, description = "A page", body = schema::Shops),
         (status = 403, description = "No operator: `forbidden`"),

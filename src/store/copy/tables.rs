@@ -193,6 +193,15 @@ copied! {
         at: i64,
     }
     // Each may have megabytes.
+    idempotency_keys (user_id: BigInt, key: Text), 500 {
+        user_id: i64,
+        key: String,
+        digest: String,
+        at: i64,
+        status: Option<i16>,
+        media: Option<String>,
+        body: Option<String>,
+    }
     files (key: Text), 4 {
         key: String,
         name: String,

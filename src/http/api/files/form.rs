@@ -2,8 +2,12 @@
 
 use actix_multipart::{Field, Multipart};
 use futures_util::StreamExt;
+use tokio::time::timeout;
 
-use crate::domain::refusal::Refusal;
+use crate::{
+    domain::refusal::Refusal,
+    http::{api::Options, problem::Problem},
+};
 
 /// What the form may hold beside the file.
 const AROUND: usize = 64 * 1024;
@@ -15,11 +19,16 @@ pub struct Sent {
     pub bytes: Vec<u8>,
 }
 
-/// Reads the field `file` of a form, up to `max` bytes of it.
+/// Reads the field `file` of a form, as large as the operator allows and in the time that it gives.
 ///
 /// # Errors
-/// `TooLarge`; `Invalid("file")` where there is no such field; `BadFrame` for what is no form.
-pub async fn read(mut form: Multipart, announced: Option<usize>, max: usize) -> Result<Sent, Refusal> {
+/// `TooLarge`; `Invalid("file")` where there is no such field; `BadFrame` for what is no form; 408.
+pub async fn read(form: Multipart, announced: Option<usize>, options: &Options) -> Result<Sent, Problem> {
+    let whole = timeout(options.upload_timeout, whole(form, announced, options.file_bytes));
+    Ok(whole.await.map_err(|_| Problem::slow())??)
+}
+
+async fn whole(mut form: Multipart, announced: Option<usize>, max: usize) -> Result<Sent, Refusal> {
     if announced.is_some_and(|length| length > max.saturating_add(AROUND)) {
         return Err(Refusal::TooLarge);
     }

@@ -8,7 +8,7 @@ use actix_web::{
         StatusCode,
         header::{
             ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
-            ETAG, IF_NONE_MATCH, RANGE, X_CONTENT_TYPE_OPTIONS,
+            ETAG, EntityTag, RANGE, X_CONTENT_TYPE_OPTIONS,
         },
     },
     web::{self, Bytes},
@@ -18,7 +18,10 @@ use super::{kind, path_of};
 use crate::{
     actors::node::{Node, blocking},
     domain::refusal::Refusal,
-    http::api::{output::Answer, settings::ApiSettings},
+    http::{
+        api::{output::Answer, settings::ApiSettings},
+        etag,
+    },
     store::{Error, files},
 };
 
@@ -53,7 +56,7 @@ pub async fn serve(
     if !is_key(&key) {
         return Err(Refusal::NotFound.into());
     }
-    let tag = format!("\"{key}\"");
+    let tag = EntityTag::new_strong(key.clone());
     let (readers, directory) = (node.readers.clone(), api.options.files_dir.clone());
     let found = blocking(move || {
         let row = readers.read(|db| files::find(db, &key))?.filter(|row| row.name == name);
@@ -68,9 +71,9 @@ pub async fn serve(
         .insert_header((CACHE_CONTROL, "private, max-age=31536000, immutable"))
         .insert_header((CONTENT_DISPOSITION, disposition(&row)))
         .insert_header((ACCEPT_RANGES, "bytes"))
-        .insert_header((ETAG, tag.as_str()));
+        .insert_header((ETAG, tag.to_string()));
     let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
-    if header(IF_NONE_MATCH).is_some_and(|known| known.split(',').any(|known| known.trim() == tag)) {
+    if etag::is_known(&request, &tag) {
         return Ok(response.status(StatusCode::NOT_MODIFIED).finish());
     }
     response.insert_header((CONTENT_TYPE, row.mime));

@@ -59,7 +59,7 @@ pub async fn upload(
     sent: Multipart,
 ) -> Answer {
     api.enter(&request, Door::Files)?;
-    let sent = form::read(sent, input::length(&request), api.options.file_bytes).await?;
+    let sent = form::read(sent, input::length(&request), &api.options).await?;
     let kind = Kind::of(&sent.bytes).ok_or(Refusal::invalid("file"))?;
     let pixels = match kind.is_image() {
         true => Some(imagesize::blob_size(&sent.bytes).map_err(|_| Refusal::invalid("file"))?),

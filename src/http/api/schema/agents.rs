@@ -11,11 +11,15 @@ pub struct NewAgent {
     #[schema(max_length = 128, pattern = "^[A-Za-z0-9_.:@-]+$")]
     pub uid: String,
     /// Only for a user of the shop's own making.
-    #[schema(max_length = 128)]
+    #[schema(
+        min_length = 1,
+        max_length = 128,
+        pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*[^\\s\\x00-\\x1f\\x7f-\\x9f][^\\x00-\\x1f\\x7f-\\x9f]*$"
+    )]
     pub name: Option<String>,
     pub role: Role,
     /// Only for a user of the shop's own making.
-    #[schema(min_length = 8, max_length = 256, format = Password)]
+    #[schema(min_length = 8, max_length = 256, pattern = "^[^\\x00]*$", format = Password)]
     pub password: Option<String>,
     /// How many conversations at a time.
     #[schema(minimum = 1, maximum = 1000)]
@@ -26,9 +30,13 @@ pub struct NewAgent {
 #[schema(example = json!({ "role": "supervisor", "capacity": null }))]
 pub struct AgentChange {
     pub role: Option<Role>,
-    #[schema(max_length = 128)]
+    #[schema(
+        min_length = 1,
+        max_length = 128,
+        pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*[^\\s\\x00-\\x1f\\x7f-\\x9f][^\\x00-\\x1f\\x7f-\\x9f]*$"
+    )]
     pub name: Option<String>,
-    #[schema(min_length = 8, max_length = 256, format = Password)]
+    #[schema(min_length = 8, max_length = 256, pattern = "^[^\\x00]*$", format = Password)]
     pub password: Option<String>,
     /// `null` lifts the limit.
     #[schema(minimum = 1, maximum = 1000)]

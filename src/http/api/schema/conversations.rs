@@ -152,6 +152,7 @@ pub struct Unread {
 #[schema(example = json!({ "to": "bob" }))]
 pub struct Transfer {
     /// An agent of the shop, online or not.
+    #[schema(max_length = 128, pattern = "^[A-Za-z0-9_.:@-]+$")]
     pub to: String,
 }
 
@@ -160,6 +161,6 @@ pub struct Transfer {
 pub struct Rating {
     #[schema(minimum = 1, maximum = 5)]
     pub score: i64,
-    #[schema(max_length = 1000)]
+    #[schema(min_length = 1, max_length = 1000, pattern = "^[^\\x00]*$")]
     pub comment: Option<String>,
 }

@@ -3,63 +3,97 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::people::Author;
+use super::people::{Author, Uid};
 
 /// What was said. URLs are `https:`, `http:` or `/files/…` of this server.
 #[derive(Serialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Content {
     Text {
-        #[schema(min_length = 1, max_length = 4000)]
+        #[schema(min_length = 1, max_length = 4000, pattern = "^[^\\x00]*[^\\s\\x00][^\\x00]*$")]
         text: String,
     },
     Image {
-        url: String,
+        url: Url,
+        #[schema(minimum = 1, maximum = 100000)]
         width: Option<i64>,
+        #[schema(minimum = 1, maximum = 100000)]
         height: Option<i64>,
     },
     File {
-        url: String,
-        #[schema(max_length = 255)]
+        url: Url,
+        #[schema(min_length = 1, max_length = 255, pattern = "^[^\\x00]*$")]
         name: String,
+        #[schema(minimum = 0)]
         size: i64,
     },
     Product {
+        #[schema(min_length = 1, max_length = 128, pattern = "^[^\\x00]*$")]
         id: String,
+        #[schema(min_length = 1, max_length = 500, pattern = "^[^\\x00]*$")]
         title: String,
-        price: Option<String>,
-        image: Option<String>,
-        url: Option<String>,
+        price: Option<Amount>,
+        image: Option<Url>,
+        url: Option<Url>,
     },
     Order {
+        #[schema(min_length = 1, max_length = 128, pattern = "^[^\\x00]*$")]
         id: String,
+        #[schema(min_length = 1, max_length = 500, pattern = "^[^\\x00]*$")]
         title: String,
+        #[schema(min_length = 1, max_length = 128, pattern = "^[^\\x00]*$")]
         status: Option<String>,
-        amount: Option<String>,
-        url: Option<String>,
+        amount: Option<Amount>,
+        url: Option<Url>,
     },
-    /// Stands in the place of what its sender has taken back.
+    /// Stands in the place of what its sender has taken back. Nobody can send it.
     Recalled,
-    /// Stands in the place of what was deleted.
+    /// Stands in the place of what was deleted. Nobody can send it.
     Deleted,
 }
+
+/// An address without spaces and backslashes.
+#[derive(Serialize, ToSchema)]
+#[schema(
+    max_length = 2048,
+    pattern = r"^([Hh][Tt][Tt][Pp][Ss]?://[^/?#:@\\\s\x00-\x1f\x7f-\x9f][^\\\s\x00-\x1f\x7f-\x9f]*|/files/[^.\\\s\x00-\x1f\x7f-\x9f]*)$",
+    example = "https://acme.example/cup.png"
+)]
+pub struct Url(String);
+
+/// A sum as the shop writes it.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum Amount {
+    Number(f64),
+    Text(Sum),
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(min_length = 1, max_length = 64, pattern = "^[\\x01-\\x7f]*$", example = "12.90 EUR")]
+pub struct Sum(String);
+
+/// A conversation's.
+#[derive(Serialize, ToSchema)]
+#[schema(minimum = 1, example = 17)]
+pub struct Number(i64);
 
 /// Exactly one of the three.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum To {
     /// Opens the conversation with this shop where there is none.
-    Shop(String),
+    Shop(Uid),
     /// Opens the direct conversation with this user where there is none.
-    User(String),
-    Conversation(i64),
+    User(Uid),
+    Conversation(Number),
 }
 
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({ "id": "c0ffee-1", "to": { "shop": "acme" }, "content": { "kind": "text", "text": "Hello" } }))]
 pub struct Send {
     /// The idempotency key: the same again stores nothing twice.
-    #[schema(min_length = 1, max_length = 64)]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[^\\x00]*$")]
     pub id: String,
     pub to: To,
     pub content: Content,

@@ -5,6 +5,7 @@ mod agents;
 mod conversations;
 mod files;
 mod messages;
+pub mod parameters;
 mod people;
 mod problem;
 mod records;

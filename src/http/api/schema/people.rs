@@ -52,3 +52,8 @@ pub struct Author {
     pub name: String,
     pub role: Speaker,
 }
+
+/// What a user or a shop is called by its platform.
+#[derive(Serialize, ToSchema)]
+#[schema(max_length = 128, pattern = "^[A-Za-z0-9_.:@-]+$", example = "acme")]
+pub struct Uid(String);

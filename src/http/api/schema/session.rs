@@ -10,16 +10,21 @@ use super::people::{Role, Status, User};
 pub struct Login {
     #[schema(max_length = 128, pattern = "^[A-Za-z0-9_.:@-]+$")]
     pub uid: String,
-    #[schema(max_length = 256, format = Password)]
+    #[schema(min_length = 1, max_length = 256, pattern = "^[^\\x00]*$", format = Password)]
     pub password: String,
 }
 
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({ "shop": "acme", "name": "Mei" }))]
 pub struct Visit {
+    #[schema(max_length = 128, pattern = "^[A-Za-z0-9_.:@-]+$")]
     pub shop: String,
     /// What agents see; made up where it is absent.
-    #[schema(max_length = 128)]
+    #[schema(
+        min_length = 1,
+        max_length = 128,
+        pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*[^\\s\\x00-\\x1f\\x7f-\\x9f][^\\x00-\\x1f\\x7f-\\x9f]*$"
+    )]
     pub name: Option<String>,
 }
 
@@ -27,9 +32,9 @@ pub struct Visit {
 #[schema(example = json!({ "old": "correct horse battery", "new": "staple staple staple" }))]
 pub struct NewPassword {
     /// Needed where there is a password already.
-    #[schema(format = Password)]
+    #[schema(min_length = 1, max_length = 256, pattern = "^[^\\x00]*$", format = Password)]
     pub old: Option<String>,
-    #[schema(min_length = 8, max_length = 256, format = Password)]
+    #[schema(min_length = 8, max_length = 256, pattern = "^[^\\x00]*$", format = Password)]
     pub new: String,
 }
 

@@ -8,10 +8,14 @@ use utoipa::ToSchema;
 pub struct NewShop {
     #[schema(max_length = 128, pattern = "^[A-Za-z0-9_.:@-]+$")]
     pub shop: String,
-    #[schema(max_length = 128)]
+    #[schema(
+        min_length = 1,
+        max_length = 128,
+        pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*[^\\s\\x00-\\x1f\\x7f-\\x9f][^\\x00-\\x1f\\x7f-\\x9f]*$"
+    )]
     pub name: String,
     /// The origins whose pages may open sockets and call this API.
-    #[schema(max_items = 50)]
+    #[schema(value_type = Option<Vec<Origin>>, max_items = 50)]
     pub origins: Option<Vec<String>>,
     /// An IANA name; `UTC` where it is absent.
     pub time_zone: Option<String>,
@@ -24,9 +28,13 @@ pub struct NewShop {
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({ "origins": ["https://acme.example", "https://www.acme.example"] }))]
 pub struct ShopChange {
-    #[schema(max_length = 128)]
+    #[schema(
+        min_length = 1,
+        max_length = 128,
+        pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*[^\\s\\x00-\\x1f\\x7f-\\x9f][^\\x00-\\x1f\\x7f-\\x9f]*$"
+    )]
     pub name: Option<String>,
-    #[schema(max_items = 50)]
+    #[schema(value_type = Option<Vec<Origin>>, max_items = 50)]
     pub origins: Option<Vec<String>>,
     /// An IANA name.
     pub time_zone: Option<String>,
@@ -92,3 +100,11 @@ pub struct Shops {
     #[schema(required)]
     pub next: Option<String>,
 }
+
+/// An origin as browsers write it: `https:`, or `http:` on one's own machine.
+#[derive(Serialize, ToSchema)]
+#[schema(
+    pattern = "^(https://[a-z0-9_-]{1,60}([.][a-z0-9_-]{1,60}){0,3}|http://(localhost|127[.]0[.]0[.]1))(:[1-9][0-9]{0,3})?$",
+    example = "https://acme.example"
+)]
+pub struct Origin(String);

@@ -1,0 +1,40 @@
+//! What parameters of one name are everywhere, and an example of each.
+
+use serde_json::{Value, json};
+
+use crate::domain::ids::NAME_MAX;
+
+const NAME: &str = "^[A-Za-z0-9_.:@-]+$";
+
+/// The JSON schema of a parameter of this name, with an example in it; `None` for a name that has none.
+pub fn of(name: &str) -> Option<Value> {
+    let named = |example: &str| json!({ "type": "string", "minLength": 1, "maxLength": NAME_MAX, "pattern": NAME, "example": example });
+    let number = |min: i64, example: i64| json!({ "type": "integer", "format": "int64", "minimum": min, "maximum": i64::MAX, "example": example });
+    let time = |example: &str| json!({ "type": "string", "format": "date-time", "example": example });
+    Some(match name {
+        "shop" => named("acme"),
+        "uid" | "agent" => named("bob"),
+        "buyer" => named("b1"),
+        "id" => number(1, 17),
+        "seq" => number(1, 1),
+        "before" => number(0, 100),
+        "after" => number(0, 0),
+        "limit" => json!({ "type": "integer", "format": "int32", "minimum": 1, "maximum": 100, "example": 20 }),
+        "from" => time("2026-11-01T00:00:00.000Z"),
+        "to" => time("2026-12-01T00:00:00.000Z"),
+        "q" => json!({ "type": "string", "maxLength": 100, "pattern": "^[^\\u0000]*$", "example": "mei" }),
+        "state" => {
+            json!({ "type": "string", "enum": ["waiting", "claimed", "mine", "resolved", "all"], "example": "waiting" })
+        }
+        "mark_read" => json!({ "type": "boolean", "example": false }),
+        "key" => {
+            json!({ "type": "string", "pattern": "^[0-9a-f]{32}$", "example": "0f1e2d3c4b5a69788796a5b4c3d2e1f0" })
+        }
+        "name" => json!({ "type": "string", "minLength": 1, "maxLength": 255, "example": "cup.png" }),
+        "If-None-Match" => json!({ "type": "string", "example": "\"5d41402abc4b2a76b9719d91\"" }),
+        "Idempotency-Key" => {
+            json!({ "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$", "example": "8e03978e-40d5-43dd-bc93-6894a57f9324" })
+        }
+        _ => return None,
+    })
+}
