@@ -8,9 +8,9 @@ use tokio::time::sleep;
 use crate::alone::{NODES, Scene, alone, sized};
 
 /// Nothing is stored while it is away, and `/readyz` says so.
-fn was_true(scene: &Scene, away: std::ops::Range<Instant>) {
+fn was_true(scene: &Scene, away: std::ops::Range<Instant>, back: Instant) {
     for node in scene.nodes() {
-        let answers = scene.watch.was_true(node, away.clone());
+        let answers = scene.watch.was_true(node, away.clone(), back);
         assert!(answers > 0, "n{node} did not answer while the database was away");
     }
 }
@@ -25,8 +25,9 @@ async fn it_is_killed_and_comes_back() {
     sleep(Duration::from_secs(sized(4, 20))).await;
     let found = Instant::now();
     scene.fleet.postgres.start_again();
+    let back = Instant::now();
     scene.recovers().await;
-    was_true(&scene, lost..found);
+    was_true(&scene, lost..found, back);
     scene.judged().await;
 }
 
@@ -40,8 +41,9 @@ async fn it_stands_still() {
     sleep(Duration::from_secs(sized(6, 30))).await;
     let found = Instant::now();
     scene.fleet.postgres.thaw();
+    let back = Instant::now();
     scene.recovers().await;
-    was_true(&scene, lost..found);
+    was_true(&scene, lost..found, back);
     scene.judged().await;
 }
 
@@ -59,7 +61,8 @@ async fn its_synchronous_standby_takes_over() {
     sleep(Duration::from_secs(sized(4, 10))).await;
     let found = Instant::now();
     standby.promote();
+    let back = Instant::now();
     scene.recovers().await;
-    was_true(&scene, lost..found);
+    was_true(&scene, lost..found, back);
     scene.judged().await;
 }

@@ -46,9 +46,10 @@ async fn it_stands_still() {
     sleep(Duration::from_secs(sized(5, 30)).saturating_sub(lost.elapsed())).await;
     let found = Instant::now();
     scene.fleet.redis.thaw();
+    let back = Instant::now();
     scene.recovers().await;
     for node in scene.nodes() {
-        scene.watch.was_true(node, lost..found);
+        scene.watch.was_true(node, lost..found, back);
     }
     scene.judged().await;
 }

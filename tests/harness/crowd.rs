@@ -459,18 +459,14 @@ impl User {
         self.stage.plan.every.mul_f64(self.random.random_range(0.5..1.5))
     }
 
-    /// A sign of life, and something harmless that the store must answer. An agent looks at what waits.
+    /// A sign of life. An agent also looks at what waits, which the store must answer.
     async fn show_up(&mut self, socket: &mut Socket) -> Result<(), Gone> {
         tell(socket, &json!({"type": "ping"})).await?;
-        if std::mem::replace(&mut self.looking, true) {
+        if !self.is_agent || std::mem::replace(&mut self.looking, true) {
             return Ok(());
         }
-        let frame = match self.is_agent {
-            true => {
-                json!({"type": "inbox", "id": "inbox", "shop": shop_name(self.shop), "state": "waiting", "limit": 20})
-            }
-            false => json!({"type": "inbox", "id": "inbox", "limit": 1}),
-        };
+        let frame =
+            json!({"type": "inbox", "id": "inbox", "shop": shop_name(self.shop), "state": "waiting", "limit": 20});
         tell(socket, &frame).await
     }
 
@@ -575,7 +571,7 @@ impl User {
         let id = frame["id"].as_str().unwrap_or_default().to_owned();
         let ok = frame["type"] == "ok";
         // A buyer is served when something is stored; an agent, who may have nothing to say, when it can look.
-        if ok && (self.is_agent || id != "inbox") {
+        if ok {
             self.stage.ledger.served(self.index);
         }
         if !ok && id != "inbox" {
