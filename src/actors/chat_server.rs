@@ -17,7 +17,7 @@ use super::{
     journal::Journal,
     mail::{Happened, Overdue, Push, Seen, SessionAddr, SessionId, Swept, Tell, Told, Types},
     offline_box::{OfflineBox, Ops},
-    shop_dispatcher::{AgentsChanged, LearnAnew, LookAround, Rest, ShopDispatcher},
+    shop_dispatcher::{AgentsChanged, LookAround, ShopDispatcher},
 };
 use crate::{
     domain::{
@@ -32,14 +32,14 @@ use crate::{
 
 /// Who has left so lately that another node may not know it yet, and count on this one to deliver.
 const JUST_LEFT: Duration = Duration::from_secs(10);
-/// How long a dispatcher stays when nobody here has to do with its shop any more.
-const IDLE: Duration = Duration::from_secs(60);
 
 pub struct ChatServer {
     journal: Addr<Journal>,
     offline: Addr<OfflineBox>,
     readers: Readers,
     presence_delay: Duration,
+    /// How long a dispatcher stays when nobody here has to do with its shop any more.
+    idle: Duration,
     users: HashMap<UserId, Present>,
     just_left: HashMap<UserId, Instant>,
     shops: HashMap<ShopId, InUse>,
@@ -69,7 +69,8 @@ impl Present {
 
 struct InUse {
     dispatcher: Addr<ShopDispatcher>,
-    asked_for: Instant,
+    /// When somebody here last had to do with the shop.
+    needed: Instant,
 }
 
 impl ChatServer {
@@ -78,12 +79,14 @@ impl ChatServer {
         offline: Addr<OfflineBox>,
         readers: Readers,
         presence_delay: Duration,
+        idle: Duration,
     ) -> ChatServer {
         ChatServer {
             journal,
             offline,
             readers,
             presence_delay,
+            idle,
             users: HashMap::new(),
             just_left: HashMap::new(),
             shops: HashMap::new(),
@@ -155,9 +158,9 @@ impl ChatServer {
         let in_use = self.shops.entry(shop.id).or_insert_with(|| {
             let dispatcher =
                 ShopDispatcher::new(shop, ctx.address(), journal.clone(), self.offline.clone(), readers.clone(), delay);
-            InUse { dispatcher: dispatcher.start(), asked_for: Instant::now() }
+            InUse { dispatcher: dispatcher.start(), needed: Instant::now() }
         });
-        in_use.asked_for = Instant::now();
+        in_use.needed = Instant::now();
         in_use.dispatcher.clone()
     }
 
@@ -176,17 +179,16 @@ impl ChatServer {
         dispatcher
     }
 
-    /// Ends the dispatchers of shops with which nobody here has to do any more: on a node with others, they would not hear of what
-    /// happens there.
+    /// Lets go of the dispatchers of shops with which nobody here has to do any more: on a node with others, they would not hear of what
+    /// happens there. Each ends when what it has under way is done.
     fn rest(&mut self) {
         let mut wanted: HashSet<ShopId> = HashSet::new();
         self.users.values().for_each(|present| wanted.extend(&present.shops));
         self.shops.retain(|shop, in_use| {
-            let keep = wanted.contains(shop) || in_use.asked_for.elapsed() < IDLE;
-            if !keep {
-                in_use.dispatcher.do_send(Rest);
+            if wanted.contains(shop) {
+                in_use.needed = Instant::now();
             }
-            keep
+            in_use.needed.elapsed() < self.idle
         });
         self.just_left.retain(|_, since| since.elapsed() < JUST_LEFT);
     }
@@ -209,10 +211,6 @@ impl ChatServer {
         }
         if let Some(link) = &self.link {
             link.works(shop, !after, &self.whereabouts);
-        }
-        // Until now this node has not been told everything of the shop.
-        if let (true, Some(in_use)) = (here, self.shops.get(&shop)) {
-            in_use.dispatcher.do_send(LearnAnew);
         }
     }
 
@@ -278,7 +276,7 @@ impl Actor for ChatServer {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.run_interval(JUST_LEFT, |this, _| this.rest());
+        ctx.run_interval(JUST_LEFT.min(self.idle), |this, _| this.rest());
     }
 }
 

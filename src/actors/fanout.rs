@@ -125,9 +125,7 @@ impl Fanout {
     pub fn healed(now: &Arc<Snapshot>, before: Option<&Conversation>, agents: &[Agent]) -> Fanout {
         let mut fanout = Fanout::default();
         let conversation = &now.conversation;
-        let same_claim =
-            before.is_some_and(|b| b.claim_version == conversation.claim_version && b.state == conversation.state);
-        if !same_claim {
+        if !before.is_some_and(|before| before.is_same_claim(conversation)) {
             let cause = match (&conversation.state, before.map(|b| (&b.state, b.ticket))) {
                 (State::Claimed(_), Some((State::Claimed(_), _))) => Cause::Transferred,
                 (State::Claimed(_), _) => Cause::Claimed,

@@ -185,10 +185,10 @@ async fn start_actors(
         }
     };
     let offline = OfflineBox::start_in_arbiter(hub, move |_| OfflineBox::new(lists));
-    let delay = config.presence_delay;
+    let (delay, idle) = (config.presence_delay, config.dispatcher_idle);
     let chat = {
         let (journal, offline, readers) = (journal.clone(), offline.clone(), readers.clone());
-        ChatServer::start_in_arbiter(hub, move |_| ChatServer::new(journal, offline, readers, delay))
+        ChatServer::start_in_arbiter(hub, move |_| ChatServer::new(journal, offline, readers, delay, idle))
     };
     let direct = node::find_direct(&chat).await.map_err(|_| Error::Stopped)?;
     let secret = match &config.secret {

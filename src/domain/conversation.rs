@@ -2,7 +2,7 @@
 //!
 //! The journal loads a conversation inside its transaction, lets it decide here, and writes back what has become of it.
 
-use std::sync::Arc;
+use std::{mem::discriminant, sync::Arc};
 
 use super::{
     cursor::{Given, Side, Which},
@@ -203,6 +203,12 @@ impl Conversation {
             State::Claimed(agent) => Some(agent),
             _ => None,
         }
+    }
+
+    /// Whether another view of it shows the same ticket, in the same hands.
+    pub fn is_same_claim(&self, other: &Conversation) -> bool {
+        (self.ticket, self.claim_version, discriminant(&self.state))
+            == (other.ticket, other.claim_version, discriminant(&other.state))
     }
 
     /// The person who reads for a side at this moment: nobody for a shop without a claimant.

@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     command::Outcome,
-    conversation::{Conversation, State},
+    conversation::{Cause, Conversation, State},
     cursor::Given,
     ids::{ConversationId, Seq, UserId},
     waiting_line::WaitingLine,
@@ -27,10 +27,12 @@ pub struct Known {
 }
 
 impl Known {
-    /// Of what is not known, only what the buyer has acked is sure to have been told.
+    /// Of what was not known, only what both sides have received is sure to have been told, and what belongs to an earlier ticket is told to
+    /// no agent any more.
     fn new(conversation: Arc<Conversation>) -> Known {
         let mut told = Given::default();
-        told.insert(1, conversation.first.delivered);
+        let (first, second) = (conversation.first.delivered, conversation.second.delivered);
+        told.insert(1, first.min(second.max(conversation.opened_seq - 1)));
         Known { conversation, told, resolved: None }
     }
 }
@@ -83,15 +85,23 @@ impl Replica {
         self.known.retain(|_, known| known.resolved.is_none_or(|since| now.saturating_duration_since(since) < age));
     }
 
-    /// Whether a change of claim lies between what is known and what an outcome shows, of which this node has not been told: then the sweep
-    /// finds it, and tells it.
-    pub fn has_missed(&self, now: &Conversation) -> bool {
-        self.open(now.id).is_some_and(|known| known.conversation.claim_version < now.claim_version)
+    /// Whether a change of state or claim lies between what is known and what an outcome shows, of which this node has not been told. Such
+    /// an outcome must not be noted: the change comes late, or the sweep finds it, and either tells of it. `cause` is that of an outcome
+    /// that is a change itself.
+    pub fn has_missed(&self, now: &Conversation, cause: Option<Cause>) -> bool {
+        let Some(Known { conversation: known, .. }) = self.known.get(&now.id) else {
+            return cause.is_none() && now.state != State::Resolved;
+        };
+        let follows = match cause {
+            Some(_) => known.claim_version == now.claim_version,
+            None => known.is_same_claim(now),
+        };
+        known.revision < now.revision && !follows
     }
 
     /// Whether an outcome shows a claim or a ticket that is over.
     pub fn is_past(&self, now: &Conversation) -> bool {
-        self.open(now.id).is_some_and(|Known { conversation: known, .. }| {
+        self.known.get(&now.id).is_some_and(|Known { conversation: known, .. }| {
             (now.ticket, now.claim_version) < (known.ticket, known.claim_version)
         })
     }
@@ -141,5 +151,132 @@ impl Replica {
     /// The buyers who wait, the next to be served first.
     pub fn waiting_buyers(&self) -> impl Iterator<Item = UserId> {
         self.line.iter().filter_map(|id| self.open(id)).map(|known| known.conversation.first_person().id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        conversation::{Deed, Parties, Standing},
+        cursor::Which,
+        ids::{ShopId, Timestamp},
+        people::{Person, Role, Shop},
+    };
+
+    const AT: Timestamp = Timestamp(1_000);
+    const BUYER: i64 = 1;
+    const AGENT: i64 = 2;
+
+    fn person(id: i64) -> Arc<Person> {
+        let uid: Arc<str> = format!("u{id}").into();
+        Arc::new(Person { id: UserId(id), uid: uid.clone(), name: uid, avatar: None })
+    }
+
+    /// A buyer has said one thing, and waits.
+    fn waiting() -> Conversation {
+        let shop = Arc::new(Shop { id: ShopId(1), shop: "acme".into(), name: "Acme".into() });
+        let parties = Parties::Support { shop, buyer: person(BUYER) };
+        says(Conversation::new(ConversationId(1), parties, AT))
+    }
+
+    fn says(mut conversation: Conversation) -> Conversation {
+        conversation.send(UserId(BUYER), Standing::Buyer, AT).unwrap();
+        conversation
+    }
+
+    fn does(mut conversation: Conversation, deed: &Deed) -> Conversation {
+        conversation.act(&person(AGENT), Standing::Agent(Role::Supervisor), deed, 0, AT).unwrap();
+        conversation
+    }
+
+    /// What knows this conversation, and has told all of it.
+    fn knowing(conversation: &Conversation) -> Replica {
+        let mut replica = Replica::default();
+        assert!(replica.note(&Arc::new(conversation.clone()), Instant::now()));
+        replica.tell(conversation.id, 1, conversation.last_seq);
+        replica
+    }
+
+    #[test]
+    fn what_is_older_changes_nothing() {
+        let (before, claimed) = (waiting(), does(waiting(), &Deed::Claim));
+        let mut replica = knowing(&claimed);
+        assert!(!replica.note(&Arc::new(before.clone()), Instant::now()));
+        assert_eq!(replica.open(claimed.id).unwrap().conversation.claimant(), claimed.claimant());
+        assert!(replica.is_past(&before) && !replica.is_past(&claimed));
+    }
+
+    #[test]
+    fn a_message_does_not_hide_a_change_that_was_missed_before_it() {
+        let known = waiting();
+        let replica = knowing(&known);
+        assert!(!replica.has_missed(&says(known.clone()), None), "it follows");
+        assert!(replica.has_missed(&says(does(known.clone(), &Deed::Claim)), None), "a claim lies between");
+        let resolved = does(known.clone(), &Deed::Resolve);
+        assert_eq!(resolved.claim_version, known.claim_version, "nobody had claimed it");
+        assert!(replica.has_missed(&resolved, None), "a cursor moves in what has been resolved");
+        assert!(replica.has_missed(&says(says(resolved.clone())), None), "it has been opened again");
+        assert!(!replica.has_missed(&says(resolved), Some(Cause::Reopened)), "that tells by itself");
+        let claimed_and_resolved = does(does(known, &Deed::Claim), &Deed::Resolve);
+        assert!(replica.has_missed(&says(claimed_and_resolved), Some(Cause::Reopened)), "somebody had claimed it");
+    }
+
+    #[test]
+    fn of_a_conversation_that_is_not_known_its_opening_was_missed() {
+        let replica = Replica::default();
+        assert!(!replica.has_missed(&waiting(), Some(Cause::Opened)));
+        assert!(replica.has_missed(&says(waiting()), None));
+        assert!(!replica.has_missed(&does(waiting(), &Deed::Resolve), None), "there is nothing to be told of it");
+    }
+
+    #[test]
+    fn what_was_not_told_is_taken_once_from_the_first_hole_on() {
+        let mut conversation = waiting();
+        let mut replica = knowing(&conversation);
+        for _ in 0..4 {
+            conversation = says(conversation);
+        }
+        let id = conversation.id;
+        replica.note(&Arc::new(conversation), Instant::now());
+        replica.tell(id, 2, 2);
+        replica.tell(id, 4, 4);
+        assert_eq!(replica.take_untold(id, 5), Some((3, 5)));
+        assert_eq!(replica.take_untold(id, 5), None);
+    }
+
+    #[test]
+    fn of_a_conversation_found_in_the_store_agents_were_told_nothing_of_its_ticket() {
+        let first = waiting();
+        let mut replica = Replica::default();
+        replica.note(&Arc::new(first.clone()), Instant::now());
+        assert_eq!(replica.take_untold(first.id, 1), Some((1, 1)));
+        let again = says(does(first, &Deed::Resolve));
+        let mut replica = Replica::default();
+        replica.note(&Arc::new(again.clone()), Instant::now());
+        assert_eq!(replica.take_untold(again.id, 2), Some((2, 2)), "the ticket before is over");
+        let mut received = does(again.clone(), &Deed::Claim);
+        let mut given = Given::default();
+        given.insert(1, 2);
+        received.ack(Which::Second, 2, &given).unwrap();
+        let mut replica = Replica::default();
+        replica.note(&Arc::new(received), Instant::now());
+        assert_eq!(replica.take_untold(again.id, 2), None, "both sides have it");
+    }
+
+    #[test]
+    fn what_is_resolved_is_remembered_for_a_while() {
+        let now = Instant::now();
+        let (open, resolved) = (waiting(), does(waiting(), &Deed::Resolve));
+        let mut replica = knowing(&open);
+        replica.note(&Arc::new(resolved), now);
+        assert!(replica.open(open.id).is_none() && replica.of_buyer(UserId(BUYER)).is_none());
+        assert_eq!(replica.waiting_buyers().count(), 0);
+        assert!(!replica.note(&Arc::new(open.clone()), now), "what comes late does not open it again");
+        let age = Duration::from_secs(30);
+        replica.forget_resolved(age, now + age / 2);
+        assert!(replica.get(open.id).is_some());
+        replica.forget_resolved(age, now + age);
+        assert!(replica.get(open.id).is_none());
     }
 }

@@ -11,6 +11,7 @@ mod delivery;
 mod files;
 mod growing_up;
 mod identity;
+mod idle;
 mod isolation;
 mod lists;
 mod liveness;

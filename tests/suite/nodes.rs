@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use shopbell_harness::{Closed, NodeBuilder, TestNode, TestPostgres, TestRedis, To, Value, eventually, json};
+use shopbell_harness::{
+    Closed, Fleet, NodeBuilder, Person, TestNode, TestPostgres, TestRedis, To, Value, eventually, json,
+};
 
 /// Where nodes come from.
 struct Cluster {
@@ -239,4 +241,87 @@ async fn a_second_node_without_redis_is_refused() {
     let redis = TestRedis::start();
     let refused = TestNode::builder().database(&database).set("redis.url", redis.url()).fails();
     assert!(refused.stderr.contains("redis.url"), "{}", refused.stderr);
+}
+
+/// Whatever comes of the link, this comes to a console by the sweep.
+const SWEPT: Duration = Duration::from_secs(6);
+
+/// Two nodes, the link of the second of which can be cut; an agent on the first who is asked by a buyer on the second.
+async fn over_a_link() -> (Fleet, Person, Person, u64) {
+    let fleet = Fleet::start(2, &[]).await;
+    let [one, two] = &fleet.nodes[..] else { panic!() };
+    one.shop("acme").await;
+    let mut a1 = one.agent("acme", "a1").await;
+    let mut b1 = two.buyer("b1").await;
+    let conversation = b1.opens("acme", "hi").await;
+    a1.hears("hi").await;
+    (fleet, a1, b1, conversation)
+}
+
+fn claimed() -> Value {
+    json!({"type": "conversation", "cause": "claimed"})
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_that_a_node_missed_is_told_though_a_message_shows_it() {
+    let (fleet, mut a1, mut b1, conversation) = over_a_link().await;
+    fleet.to_redis[1].cut();
+    a1.claim(conversation).await;
+    b1.say("acme", "are you there?").await;
+    b1.expect_within(claimed(), SWEPT).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_that_a_node_missed_is_told_though_an_agent_comes_there() {
+    let (fleet, mut a1, mut b1, conversation) = over_a_link().await;
+    let [one, two] = &fleet.nodes[..] else { panic!() };
+    one.employ("acme", "a2", "agent").await;
+    fleet.to_redis[1].cut();
+    a1.claim(conversation).await;
+    let _a2 = two.person("a2").await;
+    b1.expect_within(claimed(), SWEPT).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_a_node_missed_comes_to_those_on_duty() {
+    let (fleet, ..) = over_a_link().await;
+    let [one, two] = &fleet.nodes[..] else { panic!() };
+    one.employ("acme", "a2", "agent").await;
+    let mut a2 = two.person("a2").await;
+    fleet.to_redis[1].cut();
+    let mut b2 = one.buyer("b2").await;
+    b2.say("acme", "first words").await;
+    a2.expect_within(json!({"type": "message", "content": {"text": "first words"}}), SWEPT).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_late_goes_to_nobody_who_has_given_up_the_claim() {
+    let fleet = Fleet::start(2, &[]).await;
+    let [one, two] = &fleet.nodes[..] else { panic!() };
+    one.shop("acme").await;
+    let mut a1 = two.agent("acme", "a1").await;
+    let mut b1 = one.buyer("b1").await;
+    let conversation = b1.opens("acme", "hi").await;
+    a1.hears("hi").await;
+    a1.claim(conversation).await;
+    b1.sees(conversation, "claimed").await;
+    fleet.to_redis[1].stall();
+    b1.say("acme", "too late").await;
+    a1.resolve(conversation).await;
+    b1.say("acme", "once more").await;
+    a1.expect_within(json!({"type": "message", "content": {"text": "once more"}}), SWEPT).await;
+    fleet.to_redis[1].restore();
+    // Hints come over the link alone, and after what was held up.
+    let typing = json!({"type": "typing", "conversation": conversation, "on": true});
+    let end = Instant::now() + SWEPT;
+    while a1.heard(json!({"type": "typing"})).is_empty() {
+        assert!(Instant::now() < end, "the link is not back");
+        b1.tell(typing.clone()).await;
+        b1.settle().await;
+        a1.settle().await;
+    }
+    let late = json!({"type": "message", "content": {"text": "too late"}});
+    assert_eq!(a1.heard(late.clone()), Vec::<Value>::new(), "another ticket");
+    a1.claim(conversation).await;
+    a1.expect(late).await;
 }

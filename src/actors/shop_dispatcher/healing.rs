@@ -27,14 +27,16 @@ impl ShopDispatcher {
     fn heal(&mut self, now: &Arc<Snapshot>, ctx: &mut Context<Self>) {
         let conversation = Arc::new(now.conversation.clone());
         let id = conversation.id;
-        let before = self.replica.open(id).map(|known| known.conversation.clone());
-        let fanout = Fanout::healed(now, before.as_deref(), &self.agents);
+        let before = self.replica.get(id).map(|known| known.conversation.clone());
         if !self.note(&conversation) {
             return;
         }
-        let mut told = fanout.told;
+        let mut told = Fanout::healed(now, before.as_deref(), &self.agents).told;
         if let Some((from, upto)) = self.replica.take_untold(id, conversation.last_seq) {
-            told.extend(hand_over(&conversation, from, upto, &self.agents));
+            told.extend(hand_over_to_both(&conversation, from, upto, &self.agents));
+        }
+        // A change of claim has shown the last message.
+        if before.is_some_and(|before| before.is_same_claim(&conversation) && before.last_seq < conversation.last_seq) {
             self.note_activity(now, ctx);
         }
         self.tell(told);
@@ -42,9 +44,6 @@ impl ShopDispatcher {
 
     /// Finds in the store how these stand, and tells it.
     fn catch_up(&self, outdated: Vec<ConversationId>, ctx: &mut Context<Self>) {
-        if outdated.is_empty() {
-            return;
-        }
         let readers = self.readers.clone();
         let reading = move || {
             readers.read(|db| {
@@ -62,16 +61,28 @@ impl ShopDispatcher {
     }
 }
 
-/// Messages that this node was not told of, for the readers of both sides, as far as they are due to them. A session that has them reads
-/// nothing.
-pub(super) fn hand_over(conversation: &Conversation, from: Seq, upto: Seq, agents: &[Agent]) -> Vec<Told> {
-    let due = |side| {
-        let from = from.max(conversation.side(side).delivered + 1);
-        let to = fanout::owned(audience::of_side(conversation, side, agents));
-        (from <= upto).then(|| told(to, Push::HandOver { conversation: conversation.id, from, upto }))
-    };
-    [Which::First, Which::Second].into_iter().filter_map(due).collect()
+/// Messages that this node was not told of, for the readers of a side, as far as they are due to them: where nobody has claimed the
+/// conversation, not those of an earlier ticket. A session that has them reads nothing.
+pub(super) fn hand_over(
+    conversation: &Conversation,
+    side: Which,
+    from: Seq,
+    upto: Seq,
+    agents: &[Agent],
+) -> Option<Told> {
+    let mut from = from.max(conversation.side(side).delivered + 1);
+    if conversation.reader(side).is_none() {
+        from = from.max(conversation.opened_seq);
+    }
+    let to = fanout::owned(audience::of_side(conversation, side, agents));
+    (from <= upto).then(|| told(to, Push::HandOver { conversation: conversation.id, from, upto }))
 }
+
+fn hand_over_to_both(conversation: &Conversation, from: Seq, upto: Seq, agents: &[Agent]) -> Vec<Told> {
+    let sides = [Which::First, Which::Second].into_iter();
+    sides.filter_map(|side| hand_over(conversation, side, from, upto, agents)).collect()
+}
+
 impl Handler<Swept> for ShopDispatcher {
     type Result = ();
 
@@ -82,7 +93,7 @@ impl Handler<Swept> for ShopDispatcher {
             match known.filter(|known| known.revision >= revision) {
                 Some(known) => {
                     if let Some((from, upto)) = self.replica.take_untold(id, upto) {
-                        missed.extend(hand_over(&known, from, upto, &self.agents));
+                        missed.extend(hand_over_to_both(&known, from, upto, &self.agents));
                     }
                 }
                 None => outdated.push(id),
@@ -90,6 +101,8 @@ impl Handler<Swept> for ShopDispatcher {
         }
         metrics::counter!("shopbell_repaired_total").increment((missed.len() + outdated.len()) as u64);
         self.tell(missed);
-        self.catch_up(outdated, ctx);
+        if !outdated.is_empty() {
+            self.catch_up(outdated, ctx);
+        }
     }
 }

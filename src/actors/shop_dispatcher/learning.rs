@@ -11,8 +11,8 @@ use crate::{
         node::blocking,
     },
     domain::{
-        conversation::{Conversation, State},
-        ids::{ConversationId, ShopId, UserId},
+        conversation::Conversation,
+        ids::{ShopId, UserId},
         people::Agent,
         presence::{Of, Presence},
     },
@@ -26,7 +26,7 @@ const STORE_PAUSE: Duration = Duration::from_millis(500);
 struct Start {
     agents: Vec<Agent>,
     /// All conversations that are not resolved, where these were asked for.
-    open: Option<Vec<Conversation>>,
+    open: Vec<Conversation>,
 }
 
 impl ShopDispatcher {
@@ -56,7 +56,7 @@ impl ShopDispatcher {
 
     pub(super) fn learn_all(&mut self, ctx: &mut Context<Self>) {
         let shop = self.shop.id;
-        self.learn(ctx, move |db| Ok(Start { agents: roster(db, shop)?, open: Some(conversations::open(db, shop)?) }));
+        self.learn(ctx, move |db| Ok(Start { agents: roster(db, shop)?, open: conversations::open(db, shop)? }));
     }
 
     /// Reads who works here while everything goes on.
@@ -74,12 +74,7 @@ impl ShopDispatcher {
         self.agents = start.agents;
         let agents = self.agents.iter().map(|agent| agent.person.id).collect();
         self.chat.do_send(Roster { shop: self.shop.id, agents });
-        if let Some(open) = &start.open {
-            let open: HashSet<_> = open.iter().map(|conversation| conversation.id).collect();
-            let closed: Vec<_> = self.replica.all_open().map(|it| it.id).filter(|id| !open.contains(id)).collect();
-            closed.into_iter().for_each(|id| self.close(id));
-        }
-        for conversation in start.open.into_iter().flatten() {
+        for conversation in start.open {
             let (id, last_seq) = (conversation.id, conversation.last_seq);
             self.note(&Arc::new(conversation));
             self.replica.tell(id, 1, last_seq);
@@ -94,31 +89,10 @@ impl ShopDispatcher {
         let noted = self.presences.learn(Of::Shop, self.shop_presence());
         watch(noted, self.presence_delay, ctx);
     }
-
-    /// A conversation has been resolved, nobody knows how.
-    fn close(&mut self, id: ConversationId) {
-        if let Some(known) = self.replica.open(id) {
-            let resolved = Conversation { state: State::Resolved, ..(*known.conversation).clone() };
-            self.note(&Arc::new(resolved));
-        }
-    }
 }
 
 fn roster(db: &mut Db, shop: ShopId) -> diesel::QueryResult<Vec<Agent>> {
     Ok(agents::of_shop(db, shop)?.iter().map(|(row, user)| row.agent(user)).collect())
-}
-
-/// An agent has come to a node where none was: what has happened meanwhile was not told here.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct LearnAnew;
-
-impl Handler<LearnAnew> for ShopDispatcher {
-    type Result = ();
-
-    fn handle(&mut self, _: LearnAnew, ctx: &mut Self::Context) {
-        self.learn_all(ctx);
-    }
 }
 
 /// The shop's agents have been changed: learn them anew, before anything that comes later.
@@ -131,6 +105,6 @@ impl Handler<AgentsChanged> for ShopDispatcher {
 
     fn handle(&mut self, _: AgentsChanged, ctx: &mut Self::Context) {
         let shop = self.shop.id;
-        self.learn(ctx, move |db| Ok(Start { agents: roster(db, shop)?, open: None }));
+        self.learn(ctx, move |db| Ok(Start { agents: roster(db, shop)?, open: Vec::new() }));
     }
 }

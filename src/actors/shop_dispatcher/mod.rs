@@ -3,7 +3,7 @@
 //! It passes commands to the journal, which decides them in its transaction, and fans out what has come of them: a buyer's messages to
 //! all agents on duty until one of them claims the conversation, then to that one alone. What it knows of agents and claims it
 //! learns from outcomes: those of its own node in the order in which they were written, those of other nodes as they come, the one with
-//! the highest revision being the latest. Each node's dispatcher tells the sessions of its own node.
+//! the highest revision being the latest. What it missed, it learns from the sweep alone, which tells it too. Each node's dispatcher tells the sessions of its own node.
 
 mod activity;
 mod healing;
@@ -22,10 +22,7 @@ use std::{
 use actix::prelude::*;
 
 use self::{activity::Activity, healing::hand_over};
-pub use self::{
-    learning::{AgentsChanged, LearnAnew},
-    presence::LookAround,
-};
+pub use self::{learning::AgentsChanged, presence::LookAround};
 use super::{
     chat_server::{Arrival, ChatServer},
     fanout::Fanout,
@@ -37,6 +34,7 @@ use crate::{
     domain::{
         command::Outcome,
         conversation::{Cause, Conversation, State},
+        cursor::Which,
         ids::{ConversationId, UserId},
         people::{Agent, Person, Shop, Status},
         presence::Presences,
@@ -47,6 +45,8 @@ use crate::{
 
 /// How often the shop's agents are read anew, in case a change of them has not been told; and how long it is remembered what was resolved.
 const ROSTER: Duration = Duration::from_secs(30);
+/// How often it is looked whether anybody still has its address.
+const REACHABLE: Duration = Duration::from_secs(1);
 
 pub struct ShopDispatcher {
     shop: Arc<Shop>,
@@ -104,6 +104,11 @@ impl ShopDispatcher {
         true
     }
 
+    /// The same for what leaves the claim as it is; false also where a change of it has been missed before.
+    fn note_next(&mut self, conversation: &Arc<Conversation>, cause: Option<Cause>) -> bool {
+        !self.replica.has_missed(conversation, cause) && self.note(conversation)
+    }
+
     /// Somebody has a session and takes new conversations.
     fn on_duty(&self) -> bool {
         self.agents.iter().any(|agent| agent.status == Status::Online && self.here.contains(&agent.person.id))
@@ -115,9 +120,10 @@ impl ShopDispatcher {
         if let Outcome::Stored { now, message, .. } = outcome {
             let known = self.replica.get(message.conversation);
             if let Some(known) = known.filter(|_| self.replica.is_past(&now.conversation)) {
-                // It comes late: it is due to those who read now, and not to those who did then.
-                let told = hand_over(&known.conversation, message.seq, message.seq, &self.agents);
-                return Fanout { told, ..Fanout::default() };
+                // It comes late. Who has claimed the conversation since has been handed it: only the buyer may lack it.
+                let from = known.told.reach(0, message.seq) + 1;
+                let told = hand_over(&known.conversation, Which::First, from, message.seq, &self.agents);
+                return Fanout { told: told.into_iter().collect(), ..Fanout::default() };
             }
             told = known.map(|known| &known.told);
         }
@@ -131,8 +137,7 @@ impl ShopDispatcher {
     fn happened(&mut self, outcome: &Outcome, ctx: &mut Context<Self>) {
         match outcome {
             Outcome::Stored { now, message, cause } => {
-                let latest =
-                    !self.replica.has_missed(&now.conversation) && self.note(&Arc::new(now.conversation.clone()));
+                let latest = self.note_next(&Arc::new(now.conversation.clone()), *cause);
                 self.replica.tell(message.conversation, message.seq, message.seq);
                 match cause {
                     _ if !latest => {}
@@ -146,8 +151,8 @@ impl ShopDispatcher {
                     self.tell_buyers_presence(&now.conversation);
                 }
             }
-            Outcome::Moved { now, .. } if !self.replica.has_missed(now) => _ = self.note(now),
-            Outcome::Recalled { now, .. } => _ = self.note(&Arc::new(now.conversation.clone())),
+            Outcome::Moved { now, .. } => _ = self.note_next(now, None),
+            Outcome::Recalled { now, .. } => _ = self.note_next(&Arc::new(now.conversation.clone()), None),
             Outcome::StatusSet { agent, .. } => self.set_agent(agent.clone(), ctx),
             _ => {}
         }
@@ -168,12 +173,23 @@ impl Actor for ShopDispatcher {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        metrics::gauge!("shopbell_dispatchers").increment(1.0);
         self.learn_all(ctx);
         ctx.run_interval(waiting::LOOK, |this, _| this.tell_positions());
+        // It ends when nobody can say anything to it any more, neither a session nor the journal.
+        ctx.run_interval(REACHABLE, |_, ctx| {
+            if !ctx.connected() {
+                ctx.stop();
+            }
+        });
         ctx.run_interval(ROSTER, |this, ctx| {
             this.replica.forget_resolved(ROSTER, Instant::now());
             this.read_roster(ctx);
         });
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        metrics::gauge!("shopbell_dispatchers").decrement(1.0);
     }
 }
 
@@ -207,18 +223,5 @@ impl Handler<Happened> for ShopDispatcher {
     fn handle(&mut self, Happened { outcome, except }: Happened, ctx: &mut Self::Context) {
         self.chat.do_send(Arrival(self.fan_out(&outcome, except).told));
         self.happened(&outcome, ctx);
-    }
-}
-
-/// Nobody here has to do with the shop any more.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Rest;
-
-impl Handler<Rest> for ShopDispatcher {
-    type Result = ();
-
-    fn handle(&mut self, _: Rest, ctx: &mut Self::Context) {
-        ctx.stop();
     }
 }
