@@ -25,6 +25,7 @@ pub mod postgres;
 pub mod receipts;
 pub mod schema;
 pub mod shops;
+pub mod statistics;
 pub mod tickets;
 pub mod timeline;
 mod unnest;

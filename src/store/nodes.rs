@@ -21,7 +21,7 @@ pub const DEAD_MS: i64 = 10_000;
 const KEPT_MS: i64 = 3_600_000;
 
 /// Milliseconds since 1970, by the database's clock.
-fn now_ms(db: &mut Db) -> QueryResult<i64> {
+pub(super) fn now_ms(db: &mut Db) -> QueryResult<i64> {
     let clock = match db {
         Db::Postgres(_) => "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
         Db::Sqlite(_) => "CAST(unixepoch('subsec') * 1000 AS INTEGER)",

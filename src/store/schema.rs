@@ -120,6 +120,10 @@ diesel::table! {
         resolved_by -> Nullable<BigInt>,
         score -> Nullable<SmallInt>,
         comment -> Nullable<Text>,
+        shop_id -> BigInt,
+        outbound -> Bool,
+        last_claimed_by -> Nullable<BigInt>,
+        rated_at -> Nullable<BigInt>,
     }
 }
 

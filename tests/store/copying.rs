@@ -53,7 +53,7 @@ fn furnish(place: &Place) -> u64 {
     let opened = world.load(id);
     let now = world.now();
     let mut ticket = tickets::Change::of(&opened);
-    (ticket.is_new, ticket.rated) = (true, Some((4, Some("ok".into()))));
+    (ticket.is_new, ticket.rated) = (true, Some((now, 4, Some("ok".into()))));
     tickets::write(&mut world.db, &[((id, 1), ticket)].into()).unwrap();
     let to = Some(agent.id);
     let (cause, by) = (Cause::Claimed, agent.id);

@@ -11,3 +11,4 @@ mod pool;
 mod schema;
 mod seed;
 mod start;
+mod statistics;

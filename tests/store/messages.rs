@@ -146,19 +146,23 @@ fn tickets_and_the_timeline_say_who_did_what() {
             timeline::insert(&mut world.db, &[change(id, Cause::Claimed, agent.id, Some(agent.id), now)]).unwrap();
             let last = world.load(id).last_seq;
             note(&mut world, &|ticket| ticket.resolved = Some((now, agent.id, last)));
-            note(&mut world, &|ticket| ticket.rated = Some((5, Some("好".into()))));
+            note(&mut world, &|ticket| ticket.rated = Some((now, 5, Some("好".into()))));
             world.act(id, &agent, &Deed::Resolve);
         }
         let all = tickets::Sought::default();
-        let numbers = |rows: &[(tickets::Row, i64)]| rows.iter().map(|(row, _)| row.number).collect::<Vec<_>>();
+        let numbers = |rows: &[tickets::Listed]| rows.iter().map(|listed| listed.row.number).collect::<Vec<_>>();
         let page = tickets::page(&mut world.db, shop.id, &all, None, 2).unwrap();
         assert_eq!(numbers(&page), [3, 2], "the latest first");
-        assert_eq!((page[0].0.score, page[0].0.comment.as_deref()), (Some(5), Some("好")));
-        assert_eq!((page[0].0.claimed_by, page[0].0.last_seq), (Some(agent.id.0), Some(3)), "the first claim counts");
-        assert_eq!((page[0].0.left_message, page[1].0.left_message), (false, true));
-        assert_eq!(page[0].1, ann.id.0);
-        let last = &page[1].0;
-        let after = Some([last.opened_at, last.conversation_id, last.number]);
+        assert_eq!((page[0].row.score, page[0].row.comment.as_deref()), (Some(5), Some("好")));
+        assert_eq!(
+            (page[0].row.claimed_by, page[0].row.last_seq),
+            (Some(agent.id.0), Some(3)),
+            "the first claim counts"
+        );
+        assert_eq!((page[0].row.left_message, page[1].row.left_message), (false, true));
+        assert_eq!(page[0].buyer, ann.id);
+        let last = &page[1].row;
+        let after = Some(page[1].place());
         assert_eq!(numbers(&tickets::page(&mut world.db, shop.id, &all, after, 2).unwrap()), [1]);
         let of_agent = tickets::Sought { agent: Some(agent.id), buyer: Some(ann.id), ..all };
         assert_eq!(tickets::page(&mut world.db, shop.id, &of_agent, None, 9).unwrap().len(), 3);

@@ -29,5 +29,6 @@ mod scene;
 mod sending;
 mod shops;
 mod signals;
+mod statistics;
 mod table_of_claims;
 mod waiting;

@@ -258,6 +258,7 @@ impl<'a> Story<'a> {
         let ticket = self.present_ticket(rows);
         if let Some(agent) = claimant {
             ticket.claimed.get_or_insert((at, agent));
+            ticket.last_claimed_by = Some(agent);
         }
         if self.conversation.state == State::Resolved {
             self.present_ticket(rows).resolved = Some((at, by.id, last_seq));
@@ -271,7 +272,7 @@ impl<'a> Story<'a> {
         self.pass(20 * SECOND);
         let score = [5, 5, 5, 4, 4, 3, 2, 1][self.chance.random_range(0..8)];
         let comment = self.chance.random_bool(0.3).then(|| self.language.text(&mut self.chance).into());
-        self.present_ticket(rows).rated = Some((score, comment));
+        self.present_ticket(rows).rated = Some((self.at(), score, comment));
     }
 
     fn present_ticket<'r>(&self, rows: &'r mut Rows) -> &'r mut tickets::Change {

@@ -39,6 +39,21 @@ pub fn work(db: &mut Db, me: &Identity, shop: &str) -> QueryResult<Result<shops:
     })
 }
 
+/// The shop, for its supervisors and admins.
+///
+/// # Errors
+/// `NotFound`; `Forbidden` for its other agents, and for operators.
+pub fn supervise(db: &mut Db, me: &Identity, shop: &str) -> QueryResult<Result<shops::Row, Refusal>> {
+    let Some(row) = shops::by_name(db, shop)? else { return Ok(Err(Refusal::NotFound)) };
+    let role = agents::role(db, row.shop().id, me.person.id)?;
+    Ok(match role {
+        Some(Role::Supervisor | Role::Admin) => Ok(row),
+        Some(Role::Agent) => Err(Refusal::Forbidden),
+        None if me.operator => Err(Refusal::Forbidden),
+        None => Err(Refusal::NotFound),
+    })
+}
+
 /// Operators only.
 ///
 /// # Errors

@@ -49,7 +49,9 @@ const PAGE: &str = include_str!("../../../web/docs.html");
         (name = "files", description = "Uploads"),
         (name = "shops", description = "Making shops and changing them"),
         (name = "agents", description = "Who works in a shop"),
-        (name = "records", description = "A shop's conversations and tickets"),
+        (name = "records", description = "A shop's conversations"),
+        (name = "tickets", description = "A shop's rounds of service"),
+        (name = "statistics", description = "A shop's figures"),
     ),
     components(schemas(schema::Problem)),
 )]

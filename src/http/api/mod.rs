@@ -7,7 +7,8 @@
 //! | `conversations` | own conversations, claims, cursors, ratings |
 //! | `files` | uploads, and who reads them |
 //! | `shops`, `agents` | making shops, and who works there |
-//! | `records` | a shop's conversations and tickets |
+//! | `records`, `tickets` | a shop's conversations, and its rounds of service |
+//! | `statistics` | a shop's figures |
 //! | `schema`, `document` | the OpenAPI document and its page; bodies have a file for each group of routes |
 //! | `access` | who may manage a shop, and who may read in it |
 //! | `idempotency` | the same request again |
@@ -27,6 +28,8 @@ pub mod schema;
 mod session;
 mod settings;
 mod shops;
+mod statistics;
+mod tickets;
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -93,7 +96,8 @@ routes! {
     PATCH  "/shops/{shop}/agents/{uid}"             => agents::change,
     DELETE "/shops/{shop}/agents/{uid}"             => agents::remove,
     GET    "/shops/{shop}/conversations"            => records::conversations,
-    GET    "/shops/{shop}/tickets"                  => records::tickets,
+    GET    "/shops/{shop}/tickets"                  => tickets::list,
+    GET    "/shops/{shop}/stats"                    => statistics::read,
 }
 
 #[derive(utoipa::OpenApi)]

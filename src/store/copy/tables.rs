@@ -174,6 +174,10 @@ copied! {
         resolved_by: Option<i64>,
         score: Option<i16>,
         comment: Option<String>,
+        shop_id: i64,
+        outbound: bool,
+        last_claimed_by: Option<i64>,
+        rated_at: Option<i64>,
     }
     timeline (conversation_id: BigInt, position: BigInt), 1_000 {
         conversation_id: i64,

@@ -155,7 +155,7 @@ impl Deciding<'_> {
                 self.lose_claimant(by, *conversation, *claim_version, *at)
             }
             Act::Recall { conversation, seq } => self.recall(by, *conversation, *seq, *at),
-            Act::Rate { conversation, score, comment } => self.rate(by, *conversation, *score, comment.clone()),
+            Act::Rate { conversation, score, comment } => self.rate(by, *conversation, *score, comment.clone(), *at),
             Act::SetStatus { shop, status } => self.set_status(by, shop, *status),
         }
     }
@@ -383,11 +383,14 @@ impl Deciding<'_> {
         let claimant = conversation.claimant().map(|agent| agent.id);
         let last_seq = conversation.last_seq;
         if conversation.ticket != ticket {
-            self.ticket(&conversation).is_new = true;
+            let ticket = self.ticket(&conversation);
+            (ticket.is_new, ticket.outbound) = (true, true);
         }
         if let Some(agent) = claimant {
-            // The first claim of a ticket is noted; later ones are in the timeline.
-            self.ticket(&conversation).claimed.get_or_insert((now, agent));
+            // The first claim of a ticket is noted, and who has it last; all are in the timeline.
+            let ticket = self.ticket(&conversation);
+            ticket.claimed.get_or_insert((now, agent));
+            ticket.last_claimed_by = Some(agent);
             self.rows.forget_acks(id);
         }
         if cause == Cause::Resolved {
@@ -463,12 +466,13 @@ impl Deciding<'_> {
         id: ConversationId,
         score: i16,
         comment: Option<Arc<str>>,
+        now: Timestamp,
     ) -> Result<Outcome, Stop> {
         let (conversation, standing) = self.standing(id, by.id)?;
         if standing != Standing::Buyer {
             return Err(Refusal::Forbidden.into());
         }
-        self.ticket(&conversation).rated = Some((score, comment));
+        self.ticket(&conversation).rated = Some((now, score, comment));
         Ok(Outcome::Rated)
     }
 

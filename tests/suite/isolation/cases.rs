@@ -56,10 +56,29 @@ pub const ROUTES: &[&str] = &[
     "GET /shops/{shop}/tickets",
     "GET /shops/{shop}/tickets?buyer={person}",
     "GET /shops/{shop}/tickets?agent={person}",
+    "GET /shops/{shop}/tickets?agent={person}&event=message_out&count=true",
+    "GET /shops/{shop}/stats",
 ];
 
 /// Parameters of queries that name nothing that belongs to anybody.
-pub const PARAMETERS: &[&str] = &["after", "before", "cursor", "from", "limit", "mark_read", "seq", "state", "to"];
+pub const PARAMETERS: &[&str] = &[
+    "after",
+    "before",
+    "bucket",
+    "count",
+    "cursor",
+    "event",
+    "from",
+    "left_message",
+    "limit",
+    "mark_read",
+    "outbound",
+    "score",
+    "seq",
+    "state",
+    "to",
+    "within_30s",
+];
 
 /// Fields of bodies that do not.
 pub const FIELDS: &[&str] = &[

@@ -11,6 +11,7 @@ mod problem;
 mod records;
 mod session;
 mod shops;
+mod statistics;
 
 pub use agents::*;
 pub use conversations::*;
@@ -21,3 +22,4 @@ pub use problem::*;
 pub use records::*;
 pub use session::*;
 pub use shops::*;
+pub use statistics::*;

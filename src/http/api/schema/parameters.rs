@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::domain::ids::NAME_MAX;
+use crate::domain::{
+    ids::NAME_MAX,
+    statistics::{period::Bucket, ticket::Event},
+};
 
 const NAME: &str = "^[A-Za-z0-9_.:@-]+$";
 
@@ -26,7 +29,14 @@ pub fn of(name: &str) -> Option<Value> {
         "state" => {
             json!({ "type": "string", "enum": ["waiting", "claimed", "mine", "resolved", "all"], "example": "waiting" })
         }
-        "mark_read" => json!({ "type": "boolean", "example": false }),
+        "event" => {
+            json!({ "type": "string", "enum": Event::ALL.map(Event::as_str), "example": "resolved" })
+        }
+        "bucket" => json!({ "type": "string", "enum": Bucket::ALL.map(Bucket::as_str), "example": "day" }),
+        "score" => json!({ "type": "integer", "format": "int32", "minimum": 1, "maximum": 5, "example": 5 }),
+        "mark_read" | "count" | "left_message" | "outbound" | "within_30s" => {
+            json!({ "type": "boolean", "example": false })
+        }
         "key" => {
             json!({ "type": "string", "pattern": "^[0-9a-f]{32}$", "example": "0f1e2d3c4b5a69788796a5b4c3d2e1f0" })
         }

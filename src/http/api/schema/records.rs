@@ -14,13 +14,16 @@ use super::people::Name;
     "first_seq": 1,
     "last_seq": 6,
     "opened_at": "2026-11-20T10:00:00.000Z",
+    "outbound": false,
     "left_message": false,
     "claimed_at": "2026-11-20T10:00:05.000Z",
     "claimed_by": { "uid": "alice", "name": "Alice" },
+    "last_claimed_by": { "uid": "alice", "name": "Alice" },
     "answered_at": "2026-11-20T10:00:20.000Z",
     "answered_by": { "uid": "alice", "name": "Alice" },
     "resolved_at": "2026-11-20T10:04:00.000Z",
     "resolved_by": { "uid": "alice", "name": "Alice" },
+    "rated_at": "2026-11-20T10:05:00.000Z",
     "score": 5,
     "comment": null,
 }))]
@@ -33,6 +36,8 @@ pub struct Ticket {
     pub last_seq: Option<i64>,
     #[schema(format = DateTime)]
     pub opened_at: String,
+    /// Opened by an agent, who has claimed a resolved conversation.
+    pub outbound: bool,
     /// Nobody was on duty.
     pub left_message: bool,
     #[schema(format = DateTime, required)]
@@ -40,6 +45,9 @@ pub struct Ticket {
     /// Who claimed it first.
     #[schema(required)]
     pub claimed_by: Option<Name>,
+    /// Who has the claim, or had it last.
+    #[schema(required)]
+    pub last_claimed_by: Option<Name>,
     #[schema(format = DateTime, required)]
     pub answered_at: Option<String>,
     #[schema(required)]
@@ -48,6 +56,8 @@ pub struct Ticket {
     pub resolved_at: Option<String>,
     #[schema(required)]
     pub resolved_by: Option<Name>,
+    #[schema(format = DateTime, required)]
+    pub rated_at: Option<String>,
     #[schema(required)]
     pub score: Option<i16>,
     #[schema(required)]
@@ -60,4 +70,8 @@ pub struct Tickets {
     pub items: Vec<Ticket>,
     #[schema(required)]
     pub next: Option<String>,
+    /// How many there are on all pages; with `count=true`.
+    pub count: Option<i64>,
+    /// How many messages of theirs are meant; with `count=true`, where messages are sought.
+    pub messages: Option<i64>,
 }

@@ -1,18 +1,17 @@
 //! `tickets`: rounds of service, from a buyer's first message to `resolve`.
 
+mod list;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use diesel::prelude::*;
 
-use super::{
-    Db,
-    backend::MultiBackend,
-    schema::{conversations, tickets as t},
-    unnest::unnest,
-};
+pub use self::list::{Count, Listed, PAGE, Sought, State, count, find, page};
+use super::{Db, schema::tickets as t, unnest::unnest};
 use crate::domain::{
     conversation::Conversation,
     ids::{ConversationId, Seq, ShopId, Timestamp, UserId},
+    statistics::ticket::Ticket,
 };
 
 #[derive(Clone, Debug, Queryable, Selectable)]
@@ -32,23 +31,49 @@ pub struct Row {
     pub resolved_by: Option<i64>,
     pub score: Option<i16>,
     pub comment: Option<String>,
+    pub shop_id: i64,
+    pub outbound: bool,
+    pub last_claimed_by: Option<i64>,
+    pub rated_at: Option<i64>,
+}
+
+impl Row {
+    /// What statistics ask of it.
+    pub fn ticket(&self) -> Ticket {
+        let deed = |at: Option<i64>, by: Option<i64>| at.zip(by).map(|(at, by)| (Timestamp(at), UserId(by)));
+        Ticket {
+            opened_at: Timestamp(self.opened_at),
+            outbound: self.outbound,
+            left_message: self.left_message,
+            claimed: deed(self.claimed_at, self.claimed_by),
+            answered: deed(self.answered_at, self.answered_by),
+            resolved: deed(self.resolved_at, self.resolved_by),
+            last_claimed_by: self.last_claimed_by.map(UserId),
+            rated: self.rated_at.zip(self.score).map(|(at, score)| (Timestamp(at), score)),
+        }
+    }
 }
 
 /// A ticket that is opened, or what has changed of one.
 #[derive(Clone, Debug)]
 pub struct Change {
     pub is_new: bool,
+    pub shop: Option<ShopId>,
     pub first_seq: Seq,
     pub opened_at: Timestamp,
     /// Nobody was on duty; looked at where the ticket is new.
     pub left_message: bool,
+    /// An agent has opened it, by a claim; looked at where the ticket is new.
+    pub outbound: bool,
     /// The first claim, and the first answer: what is stored of these stays.
     pub claimed: Option<(Timestamp, UserId)>,
     pub answered: Option<(Timestamp, UserId)>,
+    /// Who has been given the claim last.
+    pub last_claimed_by: Option<UserId>,
     /// With the last message that belongs to it.
     pub resolved: Option<(Timestamp, UserId, Seq)>,
     /// The buyer's opinion: a later one replaces it.
-    pub rated: Option<(i16, Option<Arc<str>>)>,
+    pub rated: Option<(Timestamp, i16, Option<Arc<str>>)>,
 }
 
 impl Change {
@@ -56,14 +81,22 @@ impl Change {
     pub fn of(conversation: &Conversation) -> Change {
         Change {
             is_new: false,
+            shop: conversation.shop().map(|shop| shop.id),
             first_seq: conversation.opened_seq,
             opened_at: conversation.opened_at,
             left_message: false,
+            outbound: false,
             claimed: None,
             answered: None,
+            last_claimed_by: None,
             resolved: None,
             rated: None,
         }
+    }
+
+    /// Direct conversations have no tickets.
+    fn shop_id(&self) -> i64 {
+        self.shop.map_or(0, |shop| shop.0)
     }
 }
 
@@ -78,7 +111,8 @@ pub fn write(db: &mut Db, changes: &BTreeMap<(ConversationId, i64), Change>) -> 
     let all = || changes.values();
     unnest::<()>(
         "INSERT INTO tickets AS t (conversation_id, number, first_seq, opened_at, left_message, claimed_at, claimed_by, \
-         answered_at, answered_by, resolved_at, resolved_by, last_seq, score, comment) SELECT * FROM",
+         answered_at, answered_by, resolved_at, resolved_by, last_seq, score, comment, shop_id, outbound, last_claimed_by, \
+         rated_at) SELECT * FROM",
     )
     .column(changes.keys().map(|(id, _)| id.0))
     .column(changes.keys().map(|(_, number)| *number))
@@ -92,8 +126,12 @@ pub fn write(db: &mut Db, changes: &BTreeMap<(ConversationId, i64), Change>) -> 
     .column(all().map(|change| change.resolved.map(|(at, _, _)| at.0)))
     .column(all().map(|change| change.resolved.map(|(_, by, _)| by.0)))
     .column(all().map(|change| change.resolved.map(|(_, _, last)| last)))
-    .column(all().map(|change| change.rated.as_ref().map(|(score, _)| *score)))
-    .column(all().map(|change| change.rated.as_ref().and_then(|(_, comment)| comment.as_deref())))
+    .column(all().map(|change| change.rated.as_ref().map(|(_, score, _)| *score)))
+    .column(all().map(|change| change.rated.as_ref().and_then(|(_, _, comment)| comment.as_deref())))
+    .column(all().map(Change::shop_id))
+    .column(all().map(|change| change.outbound))
+    .column(all().map(|change| change.last_claimed_by.map(|by| by.0)))
+    .column(all().map(|change| change.rated.as_ref().map(|(at, _, _)| at.0)))
     .then(
         "ON CONFLICT (conversation_id, number) DO UPDATE SET \
          claimed_at = COALESCE(t.claimed_at, excluded.claimed_at), \
@@ -103,6 +141,8 @@ pub fn write(db: &mut Db, changes: &BTreeMap<(ConversationId, i64), Change>) -> 
          resolved_at = COALESCE(excluded.resolved_at, t.resolved_at), \
          resolved_by = COALESCE(excluded.resolved_by, t.resolved_by), \
          last_seq = COALESCE(excluded.last_seq, t.last_seq), \
+         last_claimed_by = COALESCE(excluded.last_claimed_by, t.last_claimed_by), \
+         rated_at = COALESCE(excluded.rated_at, t.rated_at), \
          comment = CASE WHEN excluded.score IS NULL THEN t.comment ELSE excluded.comment END, \
          score = COALESCE(excluded.score, t.score)",
     )
@@ -118,6 +158,8 @@ fn write_one(db: &mut Db, key: (i64, i64), change: &Change) -> QueryResult<()> {
             t::first_seq.eq(change.first_seq),
             t::opened_at.eq(change.opened_at.0),
             t::left_message.eq(change.left_message),
+            t::shop_id.eq(change.shop_id()),
+            t::outbound.eq(change.outbound),
         );
         diesel::insert_into(t::table).values(values).execute(db)?;
     }
@@ -125,6 +167,9 @@ fn write_one(db: &mut Db, key: (i64, i64), change: &Change) -> QueryResult<()> {
         diesel::update(t::table.find(key).filter(t::claimed_at.is_null()))
             .set((t::claimed_at.eq(at.0), t::claimed_by.eq(by.0)))
             .execute(db)?;
+    }
+    if let Some(by) = change.last_claimed_by {
+        diesel::update(t::table.find(key)).set(t::last_claimed_by.eq(by.0)).execute(db)?;
     }
     if let Some((at, by)) = change.answered {
         diesel::update(t::table.find(key).filter(t::answered_at.is_null()))
@@ -136,54 +181,10 @@ fn write_one(db: &mut Db, key: (i64, i64), change: &Change) -> QueryResult<()> {
             .set((t::resolved_at.eq(at.0), t::resolved_by.eq(by.0), t::last_seq.eq(last)))
             .execute(db)?;
     }
-    if let Some((score, comment)) = &change.rated {
-        diesel::update(t::table.find(key)).set((t::score.eq(score), t::comment.eq(comment.as_deref()))).execute(db)?;
+    if let Some((at, score, comment)) = &change.rated {
+        diesel::update(t::table.find(key))
+            .set((t::score.eq(score), t::comment.eq(comment.as_deref()), t::rated_at.eq(at.0)))
+            .execute(db)?;
     }
     Ok(())
-}
-
-/// Which of a shop's tickets.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Sought {
-    pub buyer: Option<UserId>,
-    /// Who claimed it first.
-    pub agent: Option<UserId>,
-    /// Opened at or after, and before.
-    pub from: Option<Timestamp>,
-    pub to: Option<Timestamp>,
-}
-
-/// A page of a shop's tickets with their buyers, the latest first, after the one of this time, conversation and number.
-pub fn page(
-    db: &mut Db,
-    shop: ShopId,
-    sought: &Sought,
-    after: Option<[i64; 3]>,
-    limit: i64,
-) -> QueryResult<Vec<(Row, i64)>> {
-    let mut query = t::table
-        .inner_join(conversations::table.on(conversations::id.eq(t::conversation_id)))
-        .filter(conversations::shop_id.eq(shop.0))
-        .order((t::opened_at.desc(), t::conversation_id.desc(), t::number.desc()))
-        .limit(limit)
-        .select((Row::as_select(), conversations::first_user))
-        .into_boxed::<MultiBackend>();
-    if let Some(buyer) = sought.buyer {
-        query = query.filter(conversations::first_user.eq(buyer.0));
-    }
-    if let Some(agent) = sought.agent {
-        query = query.filter(t::claimed_by.eq(agent.0));
-    }
-    if let Some(from) = sought.from {
-        query = query.filter(t::opened_at.ge(from.0));
-    }
-    if let Some(to) = sought.to {
-        query = query.filter(t::opened_at.lt(to.0));
-    }
-    if let Some([at, conversation, number]) = after {
-        let earlier =
-            t::conversation_id.lt(conversation).or(t::conversation_id.eq(conversation).and(t::number.lt(number)));
-        query = query.filter(t::opened_at.lt(at).or(t::opened_at.eq(at).and(earlier)));
-    }
-    query.load(db)
 }
