@@ -47,6 +47,9 @@ SHOPBELL_TEST_DATABASE=postgres cargo test --quiet --test suite
 step 'RFC 6455 conformance'
 scripts/conformance.sh
 
+step 'the server against its OpenAPI document'
+scripts/contract.sh
+
 step 'proofs and faults, on a release build'
 cargo build --quiet --release
 SHOPBELL_BIN=$PWD/target/release/shopbell cargo test --quiet --test proofs --test faults -- --nocapture --test-threads 1

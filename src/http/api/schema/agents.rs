@@ -8,7 +8,8 @@ use super::people::{Role, Status};
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({ "uid": "bob", "name": "Bob", "role": "agent", "password": "correct horse battery" }))]
 pub struct NewAgent {
-    #[schema(max_length = 128, pattern = "^[A-Za-z0-9_.:@-]+$")]
+    /// No visitor's.
+    #[schema(max_length = 128, pattern = "^(?!visitor:)[A-Za-z0-9_.:@-]+$")]
     pub uid: String,
     /// Only for a user of the shop's own making.
     #[schema(

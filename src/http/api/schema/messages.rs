@@ -5,10 +5,10 @@ use utoipa::ToSchema;
 
 use super::people::{Author, Uid};
 
-/// What was said. URLs are `https:`, `http:` or `/files/…` of this server.
+/// What is said. URLs are `https:`, `http:` or `/files/…` of this server.
 #[derive(Serialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Content {
+pub enum Said {
     Text {
         #[schema(min_length = 1, max_length = 4000, pattern = "^[^\\x00]*[^\\s\\x00][^\\x00]*$")]
         text: String,
@@ -46,10 +46,22 @@ pub enum Content {
         amount: Option<Amount>,
         url: Option<Url>,
     },
-    /// Stands in the place of what its sender has taken back. Nobody can send it.
+}
+
+/// What stands in a message's place.
+#[derive(Serialize, ToSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Gone {
+    /// Its sender has taken it back.
     Recalled,
-    /// Stands in the place of what was deleted. Nobody can send it.
     Deleted,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum Content {
+    Said(Said),
+    Gone(Gone),
 }
 
 /// An address without spaces and backslashes.
@@ -96,7 +108,7 @@ pub struct Send {
     #[schema(min_length = 1, max_length = 64, pattern = "^[^\\x00]*$")]
     pub id: String,
     pub to: To,
-    pub content: Content,
+    pub content: Said,
 }
 
 #[derive(Serialize, ToSchema)]
