@@ -71,7 +71,7 @@ impl Cast {
                 _ => (format!("agent-{k:02}@{shop}"), Role::Agent),
             };
             // One of four is not there.
-            let status = if k % 4 == 0 { Status::Away } else { Status::Online };
+            let status = if k.is_multiple_of(4) { Status::Away } else { Status::Online };
             (self.person(uid, Language::any(chance).name(chance)), role, status)
         };
         let agents = (1..=agents).map(agent).collect();
