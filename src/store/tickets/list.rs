@@ -114,7 +114,8 @@ impl Sought {
         }
     }
 
-    /// The messages of a ticket that are sought, as rows `m`; there are only numbers in it.
+    /// The messages of a ticket that are sought, as rows `m`; there are only numbers in it. They are looked up ticket by ticket: a
+    /// plan that goes through all messages for it would go through those of all shops.
     fn messages(&self, side: Which) -> String {
         let (from, to) = (self.from.map_or(i64::MIN + 1, |at| at.0), self.to.map_or(i64::MAX, |at| at.0));
         let by = match (side, self.agent) {
@@ -123,7 +124,8 @@ impl Sought {
         };
         format!(
             "FROM messages m WHERE m.conversation_id = tickets.conversation_id AND m.seq >= tickets.first_seq \
-             AND (tickets.last_seq IS NULL OR m.seq <= tickets.last_seq) AND m.side = {} AND m.at >= {from} AND m.at < {to}{by}",
+             AND m.seq <= COALESCE(tickets.last_seq, {}) AND m.side = {} AND m.at >= {from} AND m.at < {to}{by}",
+            i64::MAX,
             side.index()
         )
     }
@@ -150,7 +152,8 @@ impl Sought {
                 }
             }
             Some(side) => {
-                query = query.filter(sql::<Bool>(&format!("EXISTS (SELECT 1 {})", self.messages(side))));
+                query =
+                    query.filter(sql::<Bool>(&format!("(SELECT m.seq {} LIMIT 1) IS NOT NULL", self.messages(side))));
                 // Those that were open then.
                 if let Some(from) = self.from {
                     query = query.filter(t::resolved_at.is_null().or(t::resolved_at.ge(from.0).assume_not_null()));
