@@ -25,6 +25,8 @@ pub struct Claims {
     pub avatar: Option<String>,
     /// Shops in which the platform wants this user to be an agent.
     pub shops: Vec<(String, Role)>,
+    /// The token is good for changing the password, and for nothing else.
+    pub must_change_password: bool,
 }
 
 /// A token that is not valid. Why, nobody is told.
@@ -39,6 +41,8 @@ struct Minted<'a> {
     iat: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    must_change_password: bool,
 }
 
 #[derive(Deserialize)]
@@ -53,6 +57,8 @@ struct Raw {
     avatar: Value,
     #[serde(default)]
     shops: Value,
+    #[serde(default)]
+    must_change_password: Value,
 }
 
 /// The keys made of `auth.secret`.
@@ -83,8 +89,19 @@ impl Tokens {
     /// # Errors
     /// [`Invalid`] if it cannot be signed.
     pub fn mint(&self, uid: &str, name: Option<&str>, now: i64, ttl: i64) -> Result<String, Invalid> {
-        let claims = Minted { sub: uid, exp: now.saturating_add(ttl), iat: now, name };
-        encode(&Header::new(Algorithm::HS256), &claims, &self.encoding).map_err(|_| Invalid)
+        self.sign(&Minted { sub: uid, exp: now.saturating_add(ttl), iat: now, name, must_change_password: false })
+    }
+
+    /// The same, good for changing the password and for nothing else.
+    ///
+    /// # Errors
+    /// [`Invalid`] if it cannot be signed.
+    pub fn mint_for_password(&self, uid: &str, now: i64, ttl: i64) -> Result<String, Invalid> {
+        self.sign(&Minted { sub: uid, exp: now.saturating_add(ttl), iat: now, name: None, must_change_password: true })
+    }
+
+    fn sign(&self, claims: &Minted<'_>) -> Result<String, Invalid> {
+        encode(&Header::new(Algorithm::HS256), claims, &self.encoding).map_err(|_| Invalid)
     }
 
     /// # Errors
@@ -114,6 +131,7 @@ impl Tokens {
             avatar: text(raw.avatar, AVATAR_MAX)
                 .filter(|url| url.starts_with("https://") || url.starts_with("http://")),
             shops: shops(&raw.shops),
+            must_change_password: raw.must_change_password == Value::Bool(true),
         })
     }
 }
@@ -159,6 +177,9 @@ mod tests {
         ] {
             assert_eq!(check(bad.clone()), Err(Invalid), "{bad}");
         }
+        let limited = tokens.verify(&tokens.mint_for_password("bob", 1_000, 60).unwrap(), 1_000).unwrap();
+        let whole = tokens.verify(&tokens.mint("bob", None, 1_000, 60).unwrap(), 1_000).unwrap();
+        assert_eq!((limited.must_change_password, whole.must_change_password), (true, false));
         let good = signed(Header::default(), &json!({"sub": "bob", "exp": 2_000}));
         assert!(tokens.verify(&good, 1_000).is_ok());
         assert!(Tokens::new(&SecretString::from("other")).verify(&good, 1_000).is_err());

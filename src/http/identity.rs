@@ -1,4 +1,4 @@
-//! The one extractor that yields an identity: a handler that takes an [`Identity`] is for those who are logged in.
+//! The extractors that yield an identity: a handler that takes an [`Identity`] is for those who are logged in.
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header::AUTHORIZATION, web};
 use futures_util::future::{FutureExt, LocalBoxFuture};
@@ -7,7 +7,7 @@ use super::problem::Problem;
 use crate::{
     actors::{
         node::Node,
-        session::{Identity, identify},
+        session::{Identity, identify, identify_whoever},
     },
     auth::token::Claims,
     domain::refusal::Refusal,
@@ -45,6 +45,24 @@ impl FromRequest for Identity {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         of(request.clone()).boxed_local()
+    }
+}
+
+/// Somebody who is logged in, be it with a token that is good for changing the password only.
+pub struct Whoever(pub Identity);
+
+impl FromRequest for Whoever {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Whoever, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        async move {
+            let node = request.app_data::<web::Data<Node>>().ok_or(Refusal::BUSY)?;
+            let token = bearer(&request)?.ok_or(Refusal::Unauthenticated)?;
+            Ok(Whoever(identify_whoever(node, token).await?))
+        }
+        .boxed_local()
     }
 }
 

@@ -1,4 +1,5 @@
-//! `agents`: who works in which shop, as what.
+//! `agents`: who works in which shop, as what. A disabled agent is there for those who manage the shop, and for nobody else: all but
+//! `find`, `page` and `shops_of` leave it out.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -29,6 +30,7 @@ pub struct Row {
     pub status: String,
     pub max_chats: Option<i32>,
     pub created_at: i64,
+    pub disabled: bool,
 }
 
 impl Row {
@@ -51,7 +53,7 @@ pub fn find(db: &mut Db, shop: ShopId, user: UserId) -> QueryResult<Option<(Row,
 /// A user's role in a shop.
 pub fn role(db: &mut Db, shop: ShopId, user: UserId) -> QueryResult<Option<Role>> {
     let row = agents::table
-        .filter(agents::shop_id.eq(shop.0).and(agents::user_id.eq(user.0)))
+        .filter(agents::shop_id.eq(shop.0).and(agents::user_id.eq(user.0)).and(agents::disabled.eq(false)))
         .select(agents::role)
         .first::<String>(db)
         .optional()?;
@@ -62,7 +64,7 @@ pub fn role(db: &mut Db, shop: ShopId, user: UserId) -> QueryResult<Option<Role>
 pub fn of_shop(db: &mut Db, shop: ShopId) -> QueryResult<Vec<(Row, users::User)>> {
     agents::table
         .inner_join(user_rows::table)
-        .filter(agents::shop_id.eq(shop.0))
+        .filter(agents::shop_id.eq(shop.0).and(agents::disabled.eq(false)))
         .order(user_rows::uid)
         .select((Row::as_select(), users::User::as_select()))
         .load(db)
@@ -83,14 +85,14 @@ pub fn page(db: &mut Db, shop: ShopId, after: &str, limit: i64) -> QueryResult<V
 pub fn of_user(db: &mut Db, user: &users::User) -> QueryResult<Vec<(Arc<Shop>, Agent)>> {
     let rows: Vec<(Row, shops::Row)> = agents::table
         .inner_join(shop_rows::table)
-        .filter(agents::user_id.eq(user.id))
+        .filter(agents::user_id.eq(user.id).and(agents::disabled.eq(false)))
         .order(shop_rows::shop)
         .select((Row::as_select(), shops::Row::as_select()))
         .load(db)?;
     Ok(rows.iter().map(|(row, shop)| (shop.shop(), row.agent(user))).collect())
 }
 
-/// In how many shops a user is an agent.
+/// The shops in which a user is an agent, be it a disabled one.
 pub fn shops_of(db: &mut Db, user: UserId) -> QueryResult<Vec<ShopId>> {
     let ids: Vec<i64> = agents::table.filter(agents::user_id.eq(user.0)).select(agents::shop_id).load(db)?;
     Ok(ids.into_iter().map(ShopId).collect())
@@ -108,7 +110,7 @@ pub fn roles(db: &mut Db, asked: &BTreeSet<(ShopId, UserId)>) -> QueryResult<Vec
     let rows: Vec<(i64, i64, String)> = unnest::<(BigInt, BigInt, Text)>("SELECT a.shop_id, a.user_id, a.role FROM")
         .column(asked.iter().map(|(shop, _)| shop.0))
         .column(asked.iter().map(|(_, user)| user.0))
-        .then("AS k (s, u) JOIN agents a ON a.shop_id = k.s AND a.user_id = k.u")
+        .then("AS k (s, u) JOIN agents a ON a.shop_id = k.s AND a.user_id = k.u AND NOT a.disabled")
         .load(db)?;
     let role = |role: &str| Role::parse(role).unwrap_or(Role::Agent);
     found.extend(rows.iter().map(|(shop, user, name)| ((ShopId(*shop), UserId(*user)), role(name))));
@@ -119,7 +121,7 @@ pub fn roles(db: &mut Db, asked: &BTreeSet<(ShopId, UserId)>) -> QueryResult<Vec
 pub fn on_duty(db: &mut Db, shops: &BTreeSet<ShopId>) -> QueryResult<Vec<(ShopId, UserId)>> {
     let of = agents::shop_id.eq_any(shops.iter().map(|shop| shop.0).collect::<Vec<_>>());
     let rows: Vec<(i64, i64)> = agents::table
-        .filter(of.and(agents::status.eq(Status::Online.as_str())))
+        .filter(of.and(agents::status.eq(Status::Online.as_str())).and(agents::disabled.eq(false)))
         .select((agents::shop_id, agents::user_id))
         .load(db)?;
     Ok(rows.into_iter().map(|(shop, user)| (ShopId(shop), UserId(user))).collect())
@@ -155,6 +157,20 @@ pub fn set_status(db: &mut Db, shop: ShopId, user: UserId, status: Status) -> Qu
 /// `None` lifts the limit.
 pub fn set_max_chats(db: &mut Db, shop: ShopId, user: UserId, max_chats: Option<i32>) -> QueryResult<()> {
     diesel::update(agents::table.find((shop.0, user.0))).set(agents::max_chats.eq(max_chats)).execute(db).map(drop)
+}
+
+pub fn set_disabled(db: &mut Db, shop: ShopId, user: UserId, disabled: bool) -> QueryResult<()> {
+    diesel::update(agents::table.find((shop.0, user.0))).set(agents::disabled.eq(disabled)).execute(db).map(drop)
+}
+
+/// Whether a shop has an admin who is not `user`. Nobody else answers this for the shop until the transaction ends.
+pub fn has_admin_besides(db: &mut Db, shop: ShopId, user: UserId) -> QueryResult<bool> {
+    if let Db::Postgres(db) = db {
+        shop_rows::table.find(shop.0).select(shop_rows::id).for_update().first::<i64>(db)?;
+    }
+    let others = agents::shop_id.eq(shop.0).and(agents::user_id.ne(user.0)).and(agents::disabled.eq(false));
+    let admin = agents::table.filter(others.and(agents::role.eq(Role::Admin.as_str()))).select(agents::user_id);
+    Ok(admin.first::<i64>(db).optional()?.is_some())
 }
 
 pub fn delete(db: &mut Db, shop: ShopId, user: UserId) -> QueryResult<bool> {

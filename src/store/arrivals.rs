@@ -28,7 +28,7 @@ pub fn identities(db: &mut Db, uids: &[Arc<str>]) -> QueryResult<HashMap<Arc<str
     let ids: Vec<i64> = found.iter().map(|user| user.id).collect();
     let rows: Vec<(AgentRow, shops::Row)> = agents::table
         .inner_join(shop_rows::table)
-        .filter(agents::user_id.eq_any(ids))
+        .filter(agents::user_id.eq_any(ids).and(agents::disabled.eq(false)))
         .order(shop_rows::shop)
         .select((AgentRow::as_select(), shops::Row::as_select()))
         .load(db)?;

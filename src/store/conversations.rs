@@ -9,7 +9,8 @@ use super::{
     backend::{MultiBackend, lower},
     messages,
     people::People,
-    schema::{agents, conversations as t, users},
+    schema::{agents, conversations as t, shops as shop_rows, users},
+    shops,
     unnest::unnest,
     waiting_acks,
 };
@@ -145,6 +146,8 @@ pub struct Taken {
     pub here: Vec<Conversation>,
     /// Those that another transaction has taken.
     pub elsewhere: Vec<ConversationId>,
+    /// The shops of these that are disabled.
+    pub disabled: BTreeSet<ShopId>,
 }
 
 /// Takes those of `ids` that there are, for a transaction that writes. It does not wait for any that another has taken, but for those
@@ -160,13 +163,21 @@ pub fn take(
         for id in ids {
             taken.here.extend(load(db, people, *id)?);
         }
+        let shops: BTreeSet<ShopId> = taken.here.iter().filter_map(Conversation::shop).map(|shop| shop.id).collect();
+        for shop in shops {
+            taken.disabled.extend(shops::is_disabled(db, shop)?.then_some(shop));
+        }
         return Ok(taken);
     };
     if !awaited.is_empty() {
         wait_for(postgres, awaited);
     }
     let of = t::table.filter(t::id.eq_any(ids.iter().map(|id| id.0).collect::<Vec<_>>())).order(t::id);
-    let rows: Vec<Row> = of.select(Row::as_select()).for_no_key_update().skip_locked().load(postgres)?;
+    let disabled = exists(shop_rows::table.filter(shop_rows::id.nullable().eq(t::shop_id).and(shop_rows::disabled)));
+    let rows: Vec<(Row, bool)> =
+        of.select((Row::as_select(), disabled)).for_no_key_update().skip_locked().load(postgres)?;
+    taken.disabled = rows.iter().filter(|(_, disabled)| *disabled).filter_map(|(row, _)| row.shop_id.map(ShopId)).collect();
+    let rows: Vec<Row> = rows.into_iter().map(|(row, _)| row).collect();
     if rows.len() < ids.len() {
         let missing = ids.iter().map(|id| id.0).filter(|id| rows.binary_search_by_key(id, |row| row.id).is_err());
         let missing = t::table.filter(t::id.eq_any(missing.collect::<Vec<_>>())).select(t::id);
@@ -510,6 +521,7 @@ pub fn open(db: &mut Db, shop: ShopId) -> QueryResult<Vec<Conversation>> {
 /// Claims of those who are no agents of the conversation's shop.
 pub fn orphaned_claims(db: &mut Db) -> QueryResult<Vec<(ConversationId, i64, UserId)>> {
     let its_agent = agents::shop_id.nullable().eq(t::shop_id).and(agents::user_id.nullable().eq(t::claimed_by));
+    let its_agent = its_agent.and(agents::disabled.eq(false));
     let rows: Vec<(i64, i64, Option<i64>)> = t::table
         .filter(t::claimed_by.is_not_null().and(diesel::dsl::not(exists(agents::table.filter(its_agent)))))
         .select((t::id, t::claim_version, t::claimed_by))
@@ -540,6 +552,7 @@ pub struct Waits {
 /// Those of `among` that wait, in shops where `agent` works; or all that wait in shops where it is on duty.
 pub fn waiting_for(db: &mut Db, agent: UserId, among: Option<&[ConversationId]>) -> QueryResult<Vec<Waits>> {
     let mine = agents::shop_id.nullable().eq(t::shop_id).and(agents::user_id.eq(agent.0));
+    let mine = mine.and(agents::disabled.eq(false));
     let mut query = t::table
         .inner_join(agents::table.on(mine))
         .filter(t::state.eq(WAITING).and(t::first_user.ne(agent.0)))

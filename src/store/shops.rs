@@ -82,6 +82,10 @@ pub fn of_names(db: &mut Db, names: &BTreeSet<Arc<str>>) -> QueryResult<Vec<Row>
     }
 }
 
+pub fn is_disabled(db: &mut Db, id: ShopId) -> QueryResult<bool> {
+    Ok(shops::table.find(id.0).select(shops::disabled).first(db).optional()?.unwrap_or(false))
+}
+
 /// Shops after `after` in the order of their making.
 pub fn page(db: &mut Db, after: i64, limit: i64) -> QueryResult<Vec<Row>> {
     shops::table.filter(shops::id.gt(after)).order(shops::id).limit(limit).select(Row::as_select()).load(db)

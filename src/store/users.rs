@@ -27,6 +27,8 @@ pub struct User {
     pub created_by_shop: Option<i64>,
     /// Seconds since 1970: tokens issued before are refused. 0: none is.
     pub tokens_after: i64,
+    /// A login with the password is good for nothing but changing it.
+    pub must_change_password: bool,
 }
 
 impl User {
@@ -115,8 +117,14 @@ pub fn insert_all(db: &mut Db, people: &[Arc<Person>], now: Timestamp) -> QueryR
     }
 }
 
+/// Sets a password that need not be changed.
 pub fn set_password(db: &mut Db, id: UserId, hash: &str) -> QueryResult<()> {
-    diesel::update(users::table.find(id.0)).set(users::password_hash.eq(hash)).execute(db).map(drop)
+    let values = (users::password_hash.eq(hash), users::must_change_password.eq(false));
+    diesel::update(users::table.find(id.0)).set(values).execute(db).map(drop)
+}
+
+pub fn set_must_change_password(db: &mut Db, id: UserId, must: bool) -> QueryResult<()> {
+    diesel::update(users::table.find(id.0)).set(users::must_change_password.eq(must)).execute(db).map(drop)
 }
 
 pub fn set_name(db: &mut Db, id: UserId, name: &str) -> QueryResult<()> {

@@ -92,7 +92,8 @@ pub fn due_to_agents(db: &mut Db) -> QueryResult<Vec<(Arc<Person>, Entry)>> {
                 .and(messages::side.eq(Which::First.index()))),
         )
         .left_join(t::table.on(t::conversation_id.eq(conversations::id).and(t::user_id.eq(agents::user_id))))
-        .filter(agents::status.eq(Status::Online.as_str()).and(conversations::state.eq("waiting")))
+        .filter(agents::status.eq(Status::Online.as_str()).and(agents::disabled.eq(false)))
+        .filter(conversations::state.eq("waiting"))
         .filter(t::seq.is_null().or(messages::seq.nullable().gt(t::seq.nullable())))
         .order((messages::at, messages::conversation_id, messages::seq))
         .select((agents::user_id, conversations::id, messages::seq))

@@ -52,13 +52,24 @@ pub struct Identity {
     pub expires_at: i64,
     /// Seconds since 1970; 0 where the token does not say.
     pub issued_at: i64,
+    /// The token is good for changing the password, and for nothing else.
+    pub must_change_password: bool,
 }
 
 /// Looks into a token, and makes or refreshes its user.
 ///
 /// # Errors
-/// `Unauthenticated`; `Unavailable` where the store does not answer.
+/// `Unauthenticated`; `Forbidden` for a token that is only good for changing the password; `Unavailable` where the store does not answer.
 pub async fn identify(node: &Node, token: &str) -> Result<Identity, Refusal> {
+    let identity = identify_whoever(node, token).await?;
+    if identity.must_change_password { Err(Refusal::Forbidden) } else { Ok(identity) }
+}
+
+/// The same for those, too, who must change their password first.
+///
+/// # Errors
+/// `Unauthenticated`, `Unavailable`.
+pub async fn identify_whoever(node: &Node, token: &str) -> Result<Identity, Refusal> {
     let now = crate::actors::now();
     let claims = node.tokens.verify(token, now.0 / 1_000).map_err(|_| Refusal::Unauthenticated)?;
     let known = node.identities.ask(claims.uid.as_ref().into()).await?;
@@ -76,6 +87,7 @@ pub async fn identify(node: &Node, token: &str) -> Result<Identity, Refusal> {
         shops,
         expires_at: claims.expires_at,
         issued_at: claims.issued_at,
+        must_change_password: claims.must_change_password,
     })
 }
 

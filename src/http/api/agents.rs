@@ -1,8 +1,10 @@
 //! Who works in a shop.
 
+use std::sync::Arc;
+
 use actix_web::{HttpRequest, web};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     access,
@@ -24,8 +26,8 @@ use crate::{
     auth::password,
     domain::{
         command::{Act, Command},
-        ids::{self, ShopId, UserId, VISITOR},
-        people::Role,
+        ids::{self, ConversationId, ShopId, UserId, VISITOR},
+        people::{Person, Role},
         refusal::Refusal,
     },
     store::{Db, agents, audit, conversations, shops, users},
@@ -41,6 +43,7 @@ struct Shown {
     role: &'static str,
     status: &'static str,
     capacity: Option<i32>,
+    disabled: bool,
 }
 
 impl Shown {
@@ -52,17 +55,21 @@ impl Shown {
             role: agent.role.as_str(),
             status: agent.status.as_str(),
             capacity: row.max_chats,
+            disabled: row.disabled,
         }
     }
 }
 
 /// What a body wants of an agent.
+#[derive(Default)]
 struct Wanted {
     role: Option<Role>,
     name: Option<String>,
     password: Option<String>,
     /// `Some(None)` lifts the limit.
     capacity: Option<Option<i32>>,
+    must_change_password: Option<bool>,
+    disabled: Option<bool>,
 }
 
 impl Wanted {
@@ -76,12 +83,19 @@ impl Wanted {
                 .maybe_text("password", *password::LENGTH.start(), *password::LENGTH.end())?
                 .map(str::to_owned),
             capacity: if body.is_null("capacity") { Some(None) } else { capacity },
+            must_change_password: fields.maybe("must_change_password", Value::as_bool)?,
+            disabled: fields.maybe("disabled", Value::as_bool)?,
         })
     }
 
     /// Whether it touches what belongs to the user rather than to the shop.
     fn is_personal(&self) -> bool {
-        self.name.is_some() || self.password.is_some()
+        self.name.is_some() || self.password.is_some() || self.must_change_password.is_some()
+    }
+
+    /// Whether the agent is no admin any more afterwards.
+    fn ends_admin(&self) -> bool {
+        self.disabled == Some(true) || self.role.is_some_and(|role| role != Role::Admin)
     }
 }
 
@@ -133,6 +147,18 @@ impl Change {
                 revoke(db, user, 0)?;
             }
         }
+        if let Some(must) = self.wanted.must_change_password {
+            users::set_must_change_password(db, user, must)?;
+        }
+        Ok(())
+    }
+
+    /// A shop keeps an admin, unless an operator decides otherwise: it could not be managed any more.
+    fn check_admins(&self, db: &mut Db, shop: ShopId, agent: &agents::Row) -> Result<(), WriteError> {
+        let is_admin = agent.role == Role::Admin.as_str() && !agent.disabled;
+        if is_admin && !self.me.operator && !agents::has_admin_besides(db, shop, UserId(agent.user_id))? {
+            return Err(Refusal::Conflict.into());
+        }
         Ok(())
     }
 
@@ -145,20 +171,26 @@ impl Change {
         after: Option<&Shown>,
     ) -> Result<(), WriteError> {
         let text = |agent: &Shown| {
-            let mut record = json!({ "name": agent.name, "role": agent.role, "capacity": agent.capacity });
-            if self.hash.is_some() {
-                record["password"] = "set".into();
-            }
-            record.to_string()
+            let Shown { name, role, capacity, disabled, .. } = agent;
+            json!({ "name": name, "role": role, "capacity": capacity, "disabled": disabled })
         };
+        let after = after.map(text).map(|mut after| {
+            if self.hash.is_some() {
+                after["password"] = "set".into();
+            }
+            if let Some(must) = self.wanted.must_change_password {
+                after["must_change_password"] = must.into();
+            }
+            after.to_string()
+        });
         let act = audit::Act {
             shop: Some(shop),
             by: self.me.person.id,
             address: Some(&self.address),
             what,
             subject: &self.uid,
-            before: before.map(text),
-            after: after.map(text),
+            before: before.map(|before| text(before).to_string()),
+            after,
         };
         Ok(audit::insert(db, &act, now())?)
     }
@@ -265,7 +297,7 @@ pub async fn add(
 
 /// Changes an agent.
 ///
-/// A new password refuses its earlier tokens and ends its sessions.
+/// A new password refuses its earlier tokens and ends its sessions. `disabled` does so too, and its conversations wait again.
 #[utoipa::path(
     patch,
     path = "/shops/{shop}/agents/{uid}",
@@ -274,7 +306,7 @@ pub async fn add(
     responses(
         (status = 200, description = "The agent as it is then", body = schema::Agent),
         (status = 403, description = "An agent of the shop, but no admin: `forbidden`"),
-        (status = 409, description = "`name` or `password` of a user that is not of this shop's making alone: `conflict`"),
+        (status = 409, description = "`name` or password of a user that is not of this shop's making alone; or the shop's last admin, unless by an operator: `conflict`"),
     ),
 )]
 pub async fn change(
@@ -287,8 +319,8 @@ pub async fn change(
 ) -> Answer {
     let (shop, uid) = path.into_inner();
     let change = Change::prepare(&request, &node, &api, me, shop, Some(uid), &body).await?;
-    let new_password = change.hash.is_some();
-    let (shop, user, good_from, agent) = write(&node.journal, move |db| {
+    let by = change.me.person.clone();
+    let (shop, user, good_from, claims, agent) = write(&node.journal, move |db| {
         let shop = access::manage(db, &change.me, &change.shop)??;
         let id = shop.shop().id;
         let before = found(db, id, &change.uid)?;
@@ -296,6 +328,9 @@ pub async fn change(
             return Err(Refusal::Conflict.into());
         }
         let user = UserId(before.1.id);
+        if change.wanted.ends_admin() {
+            change.check_admins(db, id, &before.0)?;
+        }
         if let Some(role) = change.wanted.role {
             agents::set_role(db, id, user, role)?;
         }
@@ -303,16 +338,26 @@ pub async fn change(
             agents::set_max_chats(db, id, user, capacity)?;
         }
         change.apply_personal(db, &before.1)?;
+        let mut claims = Vec::new();
+        if let Some(disabled) = change.wanted.disabled.filter(|disabled| *disabled != before.0.disabled) {
+            agents::set_disabled(db, id, user, disabled)?;
+            if disabled {
+                revoke(db, user, 0)?;
+                claims = conversations::claimed_in(db, id, user)?;
+            }
+        }
         let after = found(db, id, &change.uid)?;
         let agent = Shown::of(&after);
         change.record(db, id, "agent.changed", Some(&Shown::of(&before)), Some(&agent))?;
-        Ok((shop, user, after.1.tokens_after, agent))
+        let revoked = (after.1.tokens_after != before.1.tokens_after).then_some(after.1.tokens_after);
+        Ok((shop, user, revoked, claims, agent))
     })
     .await?;
     announce(&node, &shop, None).await?;
-    if new_password {
+    if let Some(good_from) = good_from {
         end_sessions(&node, user, good_from);
     }
+    release(&node, &shop, &by, claims).await?;
     ok(agent)
 }
 
@@ -326,6 +371,7 @@ pub async fn change(
     responses(
         (status = 204, description = "Done"),
         (status = 403, description = "An agent of the shop, but no admin: `forbidden`"),
+        (status = 409, description = "The shop's last admin, unless by an operator: `conflict`"),
     ),
 )]
 pub async fn remove(
@@ -337,13 +383,14 @@ pub async fn remove(
 ) -> Answer {
     let (shop, uid) = path.into_inner();
     let by = me.person.clone();
-    let wanted = Wanted { role: None, name: None, password: None, capacity: None };
+    let wanted = Wanted::default();
     let change = Change { me, shop, uid, wanted, hash: None, address: api.address(&request).to_string() };
     let (shop, person, good_from, claims) = write(&node.journal, move |db| {
         let shop = access::manage(db, &change.me, &change.shop)??;
         let id = shop.shop().id;
         let agent = found(db, id, &change.uid)?;
         let person = agent.1.person();
+        change.check_admins(db, id, &agent.0)?;
         agents::delete(db, id, person.id)?;
         let good_from = revoke(db, person.id, 0)?;
         change.record(db, id, "agent.removed", Some(&Shown::of(&agent)), None)?;
@@ -353,6 +400,20 @@ pub async fn remove(
     .await?;
     announce(&node, &shop, None).await?;
     end_sessions(&node, person.id, good_from);
+    release(&node, &shop, &by, claims).await?;
+    done()
+}
+
+/// Conversations whose claimant has gone wait again.
+async fn release(
+    node: &Node,
+    shop: &shops::Row,
+    by: &Arc<Person>,
+    claims: Vec<(ConversationId, i64)>,
+) -> Result<(), Refusal> {
+    if claims.is_empty() {
+        return Ok(());
+    }
     let dispatcher = node.shop(shop.shop(), None).await?;
     let mut released = Vec::with_capacity(claims.len());
     for (conversation, claim_version) in claims {
@@ -364,5 +425,5 @@ pub async fn remove(
     for reply in released {
         reply.await.unwrap_or(Err(Refusal::BUSY))?;
     }
-    done()
+    Ok(())
 }

@@ -13,14 +13,14 @@ use super::{
     settings::{ApiSettings, Door},
 };
 use crate::{
-    actors::{chat_server::Revoke, journal::write, node::Node, now, session::Identity},
+    actors::{chat_server::Revoke, journal::write, node::Node, now},
     auth::password,
     domain::{
         ids::{Timestamp, UserId, VISITOR},
         people::Person,
         refusal::Refusal,
     },
-    http::identity::{Anyone, claims},
+    http::identity::{Anyone, Whoever, claims},
     protocol::{
         time::At,
         view::{Card, Membership},
@@ -34,18 +34,28 @@ struct Granted<'a> {
     token: String,
     expires_at: At,
     user: Card<'a>,
+    /// Only where it is so.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    must_change_password: bool,
 }
 
-/// Signs a token that is not refused by an earlier revocation, however short ago that was.
-fn grant(node: &Node, person: &Person, tokens_after: i64, ttl: Duration) -> Answer {
+/// Signs a token that is not refused by an earlier revocation, however short ago that was; where the password must be changed, one that
+/// is good for nothing else.
+fn grant(node: &Node, person: &Person, tokens_after: i64, ttl: Duration, must_change_password: bool) -> Answer {
     let issued_at = (now().0 / 1_000).max(tokens_after);
     let ttl = i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX);
-    let token = node.tokens.mint(&person.uid, None, issued_at, ttl).map_err(|_| Refusal::BUSY)?;
+    let token = match must_change_password {
+        true => node.tokens.mint_for_password(&person.uid, issued_at, ttl),
+        false => node.tokens.mint(&person.uid, None, issued_at, ttl),
+    };
+    let token = token.map_err(|_| Refusal::BUSY)?;
     let expires_at = At(Timestamp(issued_at.saturating_add(ttl).saturating_mul(1_000)));
-    ok(Granted { token, expires_at, user: Card::of(person) })
+    ok(Granted { token, expires_at, user: Card::of(person), must_change_password })
 }
 
 /// Logs in with a local password.
+///
+/// Where the answer has `must_change_password`, the token is good for `GET /me`, `POST /me/password` and `POST /logout` only.
 #[utoipa::path(
     post,
     path = "/login",
@@ -66,7 +76,7 @@ pub async fn login(request: HttpRequest, node: web::Data<Node>, api: web::Data<A
     let hash = user.as_ref().and_then(|user| user.password_hash.clone());
     let right = api.hashing(move || password::verify(&given, hash.as_deref())).await?;
     let user = user.filter(|_| right).ok_or(Refusal::Unauthenticated)?;
-    grant(&node, &user.person(), user.tokens_after, api.options.login_ttl)
+    grant(&node, &user.person(), user.tokens_after, api.options.login_ttl, user.must_change_password)
 }
 
 /// Makes an anonymous visitor; with a visitor's token, renews that one.
@@ -78,7 +88,7 @@ pub async fn login(request: HttpRequest, node: web::Data<Node>, api: web::Data<A
     responses(
         (status = 200, description = "A token for 30 days", body = schema::Granted),
         (status = 401, description = "A bad token: `unauthenticated`"),
-        (status = 403, description = "The token of somebody who is no visitor: `forbidden`"),
+        (status = 403, description = "The token of somebody who is no visitor, or a disabled shop: `forbidden`"),
         (status = 404, description = "No such shop: `not_found`"),
         (status = 429, description = "Too many from this address: `rate_limited`"),
     ),
@@ -100,14 +110,16 @@ pub async fn visitors(
         None => format!("{VISITOR}{:032x}", rand::random::<u128>()),
     };
     let user = write(&node.journal, move |db| {
-        shops::by_name(db, &shop)?.ok_or(Refusal::NotFound)?;
+        if shops::by_name(db, &shop)?.ok_or(Refusal::NotFound)?.disabled {
+            return Err(Refusal::Forbidden.into());
+        }
         let known = users::by_uid(db, &uid)?.is_some();
         let default =
             (!known).then(|| format!("Visitor {}", uid.chars().skip(VISITOR.len()).take(4).collect::<String>()));
         Ok(users::refresh(db, &uid, name.as_deref().or(default.as_deref()), None, now())?)
     })
     .await?;
-    grant(&node, &user.person(), user.tokens_after, api.options.visitor_ttl)
+    grant(&node, &user.person(), user.tokens_after, api.options.visitor_ttl, false)
 }
 
 /// Refuses all tokens that a user has got so far, the one issued at `issued_at` included; gives the second from which on they are
@@ -132,7 +144,7 @@ pub fn end_sessions(node: &Node, user: UserId, before: i64) {
         (status = 204, description = "Done"),
     ),
 )]
-pub async fn logout(request: HttpRequest, node: web::Data<Node>, me: Identity) -> Answer {
+pub async fn logout(request: HttpRequest, node: web::Data<Node>, Whoever(me): Whoever) -> Answer {
     let (id, issued_at) = (me.person.id, claims(&request, &node)?.issued_at);
     let before = write(&node.journal, move |db| Ok(revoke(db, id, issued_at)?)).await?;
     end_sessions(&node, id, before);
@@ -156,7 +168,7 @@ pub async fn password(
     request: HttpRequest,
     node: web::Data<Node>,
     api: web::Data<ApiSettings>,
-    me: Identity,
+    Whoever(me): Whoever,
     body: Body,
 ) -> Answer {
     api.enter(&request, Door::Login)?;
@@ -165,6 +177,10 @@ pub async fn password(
     let old = fields.maybe_text("old", 1, *password::LENGTH.end())?.map(str::to_owned);
     let id = me.person.id;
     let stored = stored_hash(&node, id).await?;
+    // Setting the same again is no change.
+    if me.must_change_password && old.as_ref() == Some(&new) {
+        return Err(Refusal::invalid("new").into());
+    }
     match (stored, old) {
         (Some(hash), Some(old)) => {
             let right = api.hashing(move || password::verify(&old, Some(&hash))).await?;
@@ -185,7 +201,7 @@ pub async fn password(
     })
     .await?;
     end_sessions(&node, id, until);
-    grant(&node, &me.person, until, api.options.login_ttl)
+    grant(&node, &me.person, until, api.options.login_ttl, false)
 }
 
 async fn stored_hash(node: &Node, id: UserId) -> Result<Option<String>, Refusal> {
@@ -206,18 +222,20 @@ pub async fn hash(api: &ApiSettings, password: String) -> Result<String, Refusal
         (status = 200, description = "The user of the token", body = schema::Me),
     ),
 )]
-pub async fn me(me: Identity) -> Answer {
+pub async fn me(Whoever(me): Whoever) -> Answer {
     #[derive(Serialize)]
     struct Me<'a> {
         user: Card<'a>,
         shops: Vec<Membership<'a>>,
         operator: bool,
+        must_change_password: bool,
         expires_at: At,
     }
     ok(Me {
         user: Card::of(&me.person),
         shops: me.shops.iter().map(|(shop, agent)| Membership::of(shop, agent)).collect(),
         operator: me.operator,
+        must_change_password: me.must_change_password,
         expires_at: At(Timestamp(me.expires_at.saturating_mul(1_000))),
     })
 }

@@ -191,6 +191,7 @@ impl Deciding<'_> {
                 (conversation, standing, true)
             }
         };
+        self.check_shop(&conversation)?;
         let answered = conversation.second.said >= conversation.opened_seq;
         let placed = conversation.send(by.id, standing, now)?;
         let left_message = match (placed.cause, conversation.shop()) {
@@ -362,6 +363,9 @@ impl Deciding<'_> {
 
     fn act(&mut self, by: &Arc<Person>, id: ConversationId, deed: Deed, now: Timestamp) -> Result<Outcome, Stop> {
         let (mut conversation, standing) = self.standing(id, by.id)?;
+        if matches!(deed, Deed::Claim | Deed::Transfer(_)) {
+            self.check_shop(&conversation)?;
+        }
         let (before, ticket) = (conversation.claimant().cloned(), conversation.ticket);
         let taker = match &deed {
             Deed::Claim => Some(by.id),
@@ -540,6 +544,12 @@ impl Deciding<'_> {
         };
         let standing = conversation.standing(user, role).ok_or(Refusal::NotFound)?;
         Ok((conversation, standing))
+    }
+
+    /// In a disabled shop nothing is said and nothing taken on; what is in hand may be let go, resolved and read.
+    fn check_shop(&self, conversation: &Conversation) -> Result<(), Refusal> {
+        let disabled = conversation.shop().is_some_and(|shop| self.facts.disabled.contains(&shop.id));
+        if disabled { Err(Refusal::Forbidden) } else { Ok(()) }
     }
 
     fn conversation(&mut self, id: ConversationId) -> Result<Conversation, Stop> {

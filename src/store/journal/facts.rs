@@ -1,7 +1,7 @@
 //! What the database holds, as far as a batch has to know it; and what is still to be asked.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -32,6 +32,8 @@ pub enum Found {
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     pub shops: HashMap<Arc<str>, Option<Arc<Shop>>>,
+    /// Those of the shops that are disabled, by whatever way they came here.
+    pub disabled: HashSet<ShopId>,
     pub users: HashMap<Arc<str>, Option<Arc<Person>>>,
     pub between: HashMap<Pair, Option<ConversationId>>,
     pub conversations: HashMap<ConversationId, Found>,

@@ -12,7 +12,7 @@ use crate::{
     domain::{
         conversation::Conversation,
         cursor::Which,
-        ids::{ConversationId, Seq},
+        ids::{ConversationId, Seq, ShopId},
     },
     store::{Db, agents, conversations, messages, people::People, shops, users, waiting_acks},
 };
@@ -22,6 +22,7 @@ pub fn gather(db: &mut Db, people: &mut People, held: &mut Held, facts: &mut Fac
     if !needs.shops.is_empty() {
         let rows = shops::of_names(db, &needs.shops)?;
         facts.shops.extend(needs.shops.into_iter().map(|name| (name, None)));
+        facts.disabled.extend(rows.iter().filter(|row| row.disabled).map(|row| ShopId(row.id)));
         facts.shops.extend(rows.iter().map(|row| (row.shop.as_str().into(), Some(row.shop()))));
     }
     if !needs.users.is_empty() {
@@ -42,6 +43,7 @@ pub fn gather(db: &mut Db, people: &mut People, held: &mut Held, facts: &mut Fac
     }
     if !wanted.is_empty() {
         let taken = conversations::take(db, people, &wanted, &held.awaited(&wanted))?;
+        facts.disabled.extend(taken.disabled);
         facts.conversations.extend(wanted.iter().map(|id| (*id, Found::Nowhere)));
         for id in taken.elsewhere {
             let found = if held.is_kept(id) { Found::Kept } else { Found::Elsewhere };

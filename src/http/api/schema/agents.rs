@@ -22,6 +22,8 @@ pub struct NewAgent {
     /// Only for a user of the shop's own making.
     #[schema(min_length = 8, max_length = 256, pattern = "^[^\\x00]*$", format = Password)]
     pub password: Option<String>,
+    /// The next login with the password is good for nothing but changing it. Only for a user of the shop's own making.
+    pub must_change_password: Option<bool>,
     /// How many conversations at a time.
     #[schema(minimum = 1, maximum = 1000)]
     pub capacity: Option<i32>,
@@ -39,13 +41,17 @@ pub struct AgentChange {
     pub name: Option<String>,
     #[schema(min_length = 8, max_length = 256, pattern = "^[^\\x00]*$", format = Password)]
     pub password: Option<String>,
+    /// The next login with the password is good for nothing but changing it. Only for a user of the shop's own making.
+    pub must_change_password: Option<bool>,
     /// `null` lifts the limit.
     #[schema(minimum = 1, maximum = 1000)]
     pub capacity: Option<i32>,
+    /// `true` ends everything that this agent may in the shop, until `false`.
+    pub disabled: Option<bool>,
 }
 
 #[derive(Serialize, ToSchema)]
-#[schema(example = json!({ "uid": "bob", "name": "Bob", "role": "agent", "status": "online", "capacity": 5 }))]
+#[schema(example = json!({ "uid": "bob", "name": "Bob", "role": "agent", "status": "online", "capacity": 5, "disabled": false }))]
 pub struct Agent {
     pub uid: String,
     pub name: String,
@@ -53,6 +59,7 @@ pub struct Agent {
     pub status: Status,
     #[schema(required)]
     pub capacity: Option<i32>,
+    pub disabled: bool,
 }
 
 #[derive(Serialize, ToSchema)]

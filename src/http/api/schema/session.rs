@@ -49,6 +49,8 @@ pub struct Granted {
     #[schema(format = DateTime)]
     pub expires_at: String,
     pub user: User,
+    /// There where it is so: the token is good for changing the password, and for nothing else.
+    pub must_change_password: Option<bool>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -64,6 +66,7 @@ pub struct Membership {
     "user": { "uid": "alice", "name": "Alice", "avatar": null },
     "shops": [{ "shop": "acme", "name": "Acme", "role": "admin", "status": "online" }],
     "operator": false,
+    "must_change_password": false,
     "expires_at": "2026-11-21T10:00:00.000Z",
 }))]
 pub struct Me {
@@ -71,6 +74,8 @@ pub struct Me {
     /// Where this user is an agent.
     pub shops: Vec<Membership>,
     pub operator: bool,
+    /// The token is good for changing the password, and for nothing else.
+    pub must_change_password: bool,
     #[schema(format = DateTime)]
     pub expires_at: String,
 }
