@@ -18,6 +18,7 @@ pub mod presence;
 pub mod rate;
 pub mod refusal;
 pub mod replica;
+pub mod reply;
 pub mod statistics;
 pub mod waiting_line;
 pub mod whereabouts;

@@ -176,7 +176,8 @@ pub fn take(
     let disabled = exists(shop_rows::table.filter(shop_rows::id.nullable().eq(t::shop_id).and(shop_rows::disabled)));
     let rows: Vec<(Row, bool)> =
         of.select((Row::as_select(), disabled)).for_no_key_update().skip_locked().load(postgres)?;
-    taken.disabled = rows.iter().filter(|(_, disabled)| *disabled).filter_map(|(row, _)| row.shop_id.map(ShopId)).collect();
+    taken.disabled =
+        rows.iter().filter(|(_, disabled)| *disabled).filter_map(|(row, _)| row.shop_id.map(ShopId)).collect();
     let rows: Vec<Row> = rows.into_iter().map(|(row, _)| row).collect();
     if rows.len() < ids.len() {
         let missing = ids.iter().map(|id| id.0).filter(|id| rows.binary_search_by_key(id, |row| row.id).is_err());

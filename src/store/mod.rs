@@ -23,6 +23,7 @@ pub mod people;
 pub mod pool;
 pub mod postgres;
 pub mod receipts;
+pub mod replies;
 pub mod schema;
 pub mod shops;
 pub mod statistics;

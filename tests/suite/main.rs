@@ -1,6 +1,8 @@
 //! Stories told to a running server from outside: every sentence of the contract's sections 1 to 4 that this version
 //! keeps has one here. Each test has its own process, database and port.
 
+mod agents;
+mod audit;
 mod bad_input;
 mod bad_wire;
 mod bounds;
@@ -23,6 +25,7 @@ mod postgresql;
 mod records;
 mod redis_away;
 mod repeated_requests;
+mod replies;
 mod rest;
 mod rest_hostile;
 mod scene;

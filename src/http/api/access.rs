@@ -54,6 +54,22 @@ pub fn supervise(db: &mut Db, me: &Identity, shop: &str) -> QueryResult<Result<s
     })
 }
 
+/// The shop, for whoever sees how it is set up: its agents, and operators, but for what has to do with its buyers.
+///
+/// # Errors
+/// `NotFound`, `Forbidden`.
+pub fn read_settings(
+    db: &mut Db,
+    me: &Identity,
+    shop: &str,
+    of_buyers: bool,
+) -> QueryResult<Result<shops::Row, Refusal>> {
+    match work(db, me, shop)? {
+        Err(Refusal::Forbidden) if !of_buyers => manage(db, me, shop),
+        worked => Ok(worked),
+    }
+}
+
 /// Operators only.
 ///
 /// # Errors

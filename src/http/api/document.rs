@@ -49,6 +49,8 @@ const PAGE: &str = include_str!("../../../web/docs.html");
         (name = "files", description = "Uploads"),
         (name = "shops", description = "Making shops and changing them"),
         (name = "agents", description = "Who works in a shop"),
+        (name = "replies", description = "Canned replies"),
+        (name = "audit", description = "Who did what in a shop, when and whence"),
         (name = "records", description = "A shop's conversations"),
         (name = "tickets", description = "A shop's rounds of service"),
         (name = "statistics", description = "A shop's figures"),

@@ -7,6 +7,8 @@
 //! | `conversations` | own conversations, claims, cursors, ratings |
 //! | `files` | uploads, and who reads them |
 //! | `shops`, `agents` | making shops, and who works there |
+//! | `replies` | canned replies |
+//! | `audit` | the list of administrative acts |
 //! | `records`, `tickets` | a shop's conversations, and its rounds of service |
 //! | `statistics` | a shop's figures |
 //! | `schema`, `document` | the OpenAPI document and its page; bodies have a file for each group of routes |
@@ -16,6 +18,7 @@
 
 mod access;
 mod agents;
+mod audit;
 mod conversations;
 mod document;
 mod files;
@@ -24,6 +27,7 @@ mod input;
 mod messages;
 mod output;
 mod records;
+mod replies;
 pub mod schema;
 mod session;
 mod settings;
@@ -95,6 +99,11 @@ routes! {
     POST   "/shops/{shop}/agents"                   => agents::add,
     PATCH  "/shops/{shop}/agents/{uid}"             => agents::change,
     DELETE "/shops/{shop}/agents/{uid}"             => agents::remove,
+    GET    "/shops/{shop}/audit"                    => audit::list,
+    GET    "/shops/{shop}/replies"                  => replies::list,
+    POST   "/shops/{shop}/replies"                  => replies::add,
+    PATCH  "/shops/{shop}/replies/{id}"             => replies::change,
+    DELETE "/shops/{shop}/replies/{id}"             => replies::remove,
     GET    "/shops/{shop}/conversations"            => records::conversations,
     GET    "/shops/{shop}/tickets"                  => tickets::list,
     GET    "/shops/{shop}/stats"                    => statistics::read,

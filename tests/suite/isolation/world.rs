@@ -97,6 +97,8 @@ async fn open_shop(node: &TestNode, name: &'static str, visitor: &mut Vec<(Strin
     let file = agent.upload("probe.txt", "text/plain", b"kept".to_vec()).await.expect(201);
     let admin = rest(node, &uid("admin"));
     admin.delete(&format!("/shops/{name}/agents/{}", uid("former"))).await.expect(204);
+    let canned = json!({"shortcut": "hi", "text": "Hello {buyer.name}"});
+    let reply = admin.post(&format!("/shops/{name}/replies"), canned).await.expect(201);
 
     let mut ids = Ids::default();
     ids.add("shop", [json!(name)]);
@@ -104,6 +106,7 @@ async fn open_shop(node: &TestNode, name: &'static str, visitor: &mut Vec<(Strin
     let people = ["agent", "supervisor", "admin", "waiting", "claimed", "friend", "pal"];
     ids.add("person", people.iter().map(|who| json!(uid(who))));
     ids.add("file", [json!(file["url"].as_str().unwrap().split('/').nth(2).unwrap())]);
+    ids.add("reply", [reply["id"].clone()]);
     // Whatever else a shop has comes here: its own kind of place for `cases`, made by its admin.
     visitor.push((who.to_owned(), key.to_owned()));
     Shop { name, ids, talks }

@@ -2,6 +2,7 @@
 //! `protocol` and in the handlers; the tests over HTTP compare the two.
 
 mod agents;
+mod audit;
 mod conversations;
 mod files;
 mod messages;
@@ -9,17 +10,20 @@ pub mod parameters;
 mod people;
 mod problem;
 mod records;
+mod replies;
 mod session;
 mod shops;
 mod statistics;
 
 pub use agents::*;
+pub use audit::*;
 pub use conversations::*;
 pub use files::*;
 pub use messages::*;
 pub use people::*;
 pub use problem::*;
 pub use records::*;
+pub use replies::*;
 pub use session::*;
 pub use shops::*;
 pub use statistics::*;
