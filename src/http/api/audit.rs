@@ -60,7 +60,7 @@ impl Shown {
 #[utoipa::path(
     get,
     path = "/shops/{shop}/audit",
-    params(("shop" = String, Path, description = "The shop"), ("by" = Option<String>, Query, description = "Done by this user"), ("what" = Option<String>, Query, description = "This kind of act, as `agent.changed`; or a whole group, as `agent`"), ("from" = Option<String>, Query, description = "At this time or later (RFC 3339)"), ("to" = Option<String>, Query, description = "Before this time (RFC 3339)"), ("limit" = Option<u32>, Query, description = "How many, at most 100; 20 where it is absent"), ("cursor" = Option<String>, Query, description = "`next` of the page before")),
+    params(("shop" = String, Path, description = "The shop"), ("by" = Option<String>, Query, description = "Done by this user"), ("what" = Option<String>, Query, description = "This kind of act, as `agent.changed`; or a whole group, as `agent`"), ("from" = Option<String>, Query, description = "At this time or later (RFC 3339)"), ("to" = Option<String>, Query, description = "Before this time (RFC 3339)"), ("limit" = Option<u32>, Query, description = "How many, at most 100; 20 where it is absent"), ("cursor" = Option<String>, Query, description = "`next` of the page before", pattern = "^[0-9]{1,18}$")),
     responses(
         (status = 200, description = "A page", body = schema::Acts),
         (status = 403, description = "An agent of the shop, but no admin: `forbidden`"),

@@ -16,9 +16,9 @@ pub fn of(name: &str) -> Option<Value> {
     let time = |example: &str| json!({ "type": "string", "format": "date-time", "example": example });
     Some(match name {
         "shop" => named("acme"),
-        "uid" | "agent" => named("bob"),
+        "uid" | "agent" | "by" => named("bob"),
         "buyer" => named("b1"),
-        "id" => number(1, 17),
+        "id" | "conversation" => number(1, 17),
         "seq" => number(1, 1),
         "before" => number(0, 100),
         "after" => number(0, 0),
@@ -37,6 +37,7 @@ pub fn of(name: &str) -> Option<Value> {
         "mark_read" | "count" | "left_message" | "outbound" | "within_30s" => {
             json!({ "type": "boolean", "example": false })
         }
+        "what" => json!({ "type": "string", "maxLength": 64, "pattern": "^[^\\u0000]*$", "example": "agent.changed" }),
         "key" => {
             json!({ "type": "string", "pattern": "^[0-9a-f]{32}$", "example": "0f1e2d3c4b5a69788796a5b4c3d2e1f0" })
         }

@@ -43,12 +43,20 @@ pub struct Replies {
 #[schema(example = json!({ "shortcut": "hi", "text": "Hello {buyer.name}, this is {agent.name}.", "group": "Greetings" }))]
 pub struct NewReply {
     /// Without blanks, and without a slash at its beginning; unique among the shop's, or one's own.
-    #[schema(min_length = 1, max_length = 24)]
+    #[schema(
+        min_length = 1,
+        max_length = 24,
+        pattern = "^[^\\s/\\x00-\\x1f\\x7f-\\x9f][^\\s\\x00-\\x1f\\x7f-\\x9f]*$"
+    )]
     pub shortcut: String,
     /// Placeholders: `{buyer.name}`, `{agent.name}`, `{shop.name}`.
-    #[schema(min_length = 1, max_length = 4000)]
+    #[schema(
+        min_length = 1,
+        max_length = 4000,
+        pattern = "^\\s*([^\\s\\x00{}]|\\{(buyer|agent|shop)[.]name\\})([^\\x00{}]|\\{(buyer|agent|shop)[.]name\\})*$"
+    )]
     pub text: String,
-    #[schema(max_length = 64)]
+    #[schema(max_length = 64, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$")]
     pub group: Option<String>,
     /// One's own, and not the whole shop's.
     pub own: Option<bool>,
@@ -57,11 +65,19 @@ pub struct NewReply {
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({ "text": "Good day, {buyer.name}.", "group": null }))]
 pub struct ReplyChange {
-    #[schema(min_length = 1, max_length = 24)]
+    #[schema(
+        min_length = 1,
+        max_length = 24,
+        pattern = "^[^\\s/\\x00-\\x1f\\x7f-\\x9f][^\\s\\x00-\\x1f\\x7f-\\x9f]*$"
+    )]
     pub shortcut: Option<String>,
-    #[schema(min_length = 1, max_length = 4000)]
+    #[schema(
+        min_length = 1,
+        max_length = 4000,
+        pattern = "^\\s*([^\\s\\x00{}]|\\{(buyer|agent|shop)[.]name\\})([^\\x00{}]|\\{(buyer|agent|shop)[.]name\\})*$"
+    )]
     pub text: Option<String>,
     /// `null`: none.
-    #[schema(max_length = 64)]
+    #[schema(max_length = 64, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$")]
     pub group: Option<String>,
 }
