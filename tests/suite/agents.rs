@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shopbell_harness::{Closed, Rest, SECRET, Session, TestNode, Value, json, now, sign};
+use shopbell_harness::{Answer, Closed, Method, Rest, SECRET, Session, TestNode, Value, json, now, sign};
 
 #[tokio::test]
 async fn a_disabled_agent_is_none_until_it_is_enabled() {
@@ -122,7 +122,8 @@ async fn a_password_that_must_be_changed_is_good_for_nothing_else() {
     let change = |old: &str, new: &str| json!({"old": old, "new": new});
     let same = limited.post("/me/password", change("the first one", "the first one")).await.refused(400, "invalid");
     assert_eq!(same["field"], "new");
-    let granted = limited.post("/me/password", change("the first one", "the second one")).await.expect(200);
+    let request = limited.request(Method::POST, "/me/password").header("idempotency-key", "once");
+    let granted = Answer::of(request.json(&change("the first one", "the second one"))).await.expect(200);
     assert!(granted["must_change_password"].is_null(), "{granted}");
     rest(&granted).get("/shops/acme/conversations").await.expect(200);
     limited.get("/me").await.refused(401, "unauthenticated");

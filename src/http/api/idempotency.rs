@@ -16,7 +16,7 @@ use actix_web::{
 
 use super::input;
 use crate::{
-    actors::{journal::write, node::Node, now, session::identify},
+    actors::{journal::write, node::Node, now, session::identify_whoever},
     domain::refusal::Refusal,
     http::{identity::bearer, problem::Problem},
     store::idempotency::{self, Answer, Known, Request},
@@ -57,7 +57,7 @@ async fn attempt(mut request: ServiceRequest, next: Next<impl MessageBody + 'sta
         return Ok(next.call(request).await.map(ServiceResponse::map_into_boxed_body));
     };
     let node = asked.app_data::<web::Data<Node>>().ok_or(Refusal::BUSY)?.clone();
-    let user = identify(&node, token).await?.person.id;
+    let user = identify_whoever(&node, token).await?.person.id;
     let body = input::read(&asked, request.take_payload()).await?;
     let digest = digest(&node, &asked, &body)?;
     request.set_payload(again(body));
