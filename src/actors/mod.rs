@@ -9,6 +9,7 @@ pub mod cluster_link;
 pub mod direct_dispatcher;
 pub mod fanout;
 pub mod gather;
+pub mod indexer;
 pub mod journal;
 pub mod mail;
 pub mod node;

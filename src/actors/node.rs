@@ -1,8 +1,12 @@
 //! What every session and every request has at hand: the actors, the store for reading, and what the operator has set.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix::Addr;
+use tokio::sync::Semaphore;
 
 use super::{
     chat_server::{ChatServer, FindDirect, FindShop},
@@ -34,6 +38,7 @@ pub struct Node {
     pub direct: Addr<DirectDispatcher>,
     pub offline: Addr<OfflineBox>,
     pub readers: Readers,
+    pub searchers: Searchers,
     /// Who somebody is, and what awaits somebody who comes: asked by all at once when another node has died.
     pub identities: Gather<Arc<str>, arrivals::Known>,
     pub arrivals: Gather<UserId, arrivals::Arrival>,
@@ -41,6 +46,22 @@ pub struct Node {
     pub settings: Settings,
     /// The limits of every socket.
     pub socket: &'static socket::Limits,
+}
+
+/// Connections for searching alone: however slow a search is, it keeps nobody else from reading.
+pub struct Searchers {
+    readers: Readers,
+    /// For those who search, and those who wait for it.
+    places: Arc<Semaphore>,
+}
+
+/// How many may wait for each connection.
+const WAITING: usize = 8;
+
+impl Searchers {
+    pub fn new(readers: Readers, size: u32) -> Searchers {
+        Searchers { readers, places: Arc::new(Semaphore::new(size as usize * (1 + WAITING))) }
+    }
 }
 
 /// What sessions keep to.
@@ -131,6 +152,28 @@ impl Node {
     ) -> Result<T, Refusal> {
         let readers = self.readers.clone();
         blocking(move || readers.read(read)).await
+    }
+}
+
+impl Node {
+    /// The same for what may take long.
+    ///
+    /// # Errors
+    /// `Unavailable`, also where too many are searching.
+    pub async fn search<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&mut Db) -> diesel::QueryResult<T> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let place = self.searchers.places.clone().try_acquire_owned().map_err(|_| Refusal::BUSY)?;
+        let (readers, started) = (self.searchers.readers.clone(), Instant::now());
+        let found = blocking(move || {
+            let found = readers.read(read);
+            drop(place);
+            found
+        });
+        let found = found.await;
+        metrics::histogram!("shopbell_search_seconds").record(started.elapsed().as_secs_f64());
+        found
     }
 }
 

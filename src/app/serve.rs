@@ -21,9 +21,10 @@ use crate::{
         chat_server::{Attended, Broadcast, ChatServer, Count, Join},
         cluster_link::ClusterLink,
         gather::Gather,
+        indexer::Indexer,
         journal::{self, Drain, Journal},
         mail::Push,
-        node::{self, Node, Settings},
+        node::{self, Node, Searchers, Settings},
         offline_box::OfflineBox,
         redelivery::Redelivery,
         table_lists::TableLists,
@@ -213,12 +214,15 @@ async fn start_actors(
         identities: Gather::start(readers.clone(), arrivals::identities),
         arrivals: Gather::start(readers.clone(), arrivals::arrivals),
         readers,
+        searchers: Searchers::new(location.readers(config.searchers)?, config.searchers),
         tokens: Tokens::new(&secret),
         settings: settings(config),
         socket: Box::leak(Box::new(socket_limits(config))),
     });
     let (swept, grace) = (node.clone(), config.claim_grace);
     let redelivery = Redelivery::start_in_arbiter(hub, move |_| Redelivery::new(swept, grace));
+    let indexed = node.clone();
+    Indexer::start_in_arbiter(hub, move |_| Indexer::new(indexed));
     let (attended, called) = (node.clone(), name.clone());
     let attendance = Attendance::start_in_arbiter(hub, move |_| Attendance::new(attended, id, &called));
     node.chat.do_send(Attended(attendance));

@@ -19,6 +19,7 @@ pub mod rate;
 pub mod refusal;
 pub mod replica;
 pub mod reply;
+pub mod search;
 pub mod statistics;
 pub mod waiting_line;
 pub mod whereabouts;

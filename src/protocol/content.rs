@@ -1,6 +1,8 @@
 //! A message's content: what the contract allows, in one canonical form.
 
-use serde::Serialize;
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -97,6 +99,25 @@ pub fn parse(frame: Fields<'_>) -> Result<Content, Refusal> {
     Ok(Content { json: json.into(), digest })
 }
 
+/// What of a stored content is searched: each part's name, and its text.
+pub fn searched(content: &str) -> Vec<(&'static str, Cow<'_, str>)> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Parts<'a> {
+        #[serde(borrow)]
+        text: Option<Cow<'a, str>>,
+        #[serde(borrow)]
+        name: Option<Cow<'a, str>>,
+        #[serde(borrow)]
+        id: Option<Cow<'a, str>>,
+        #[serde(borrow)]
+        title: Option<Cow<'a, str>>,
+    }
+    let Parts { text, name, id, title } = serde_json::from_str(content).unwrap_or_default();
+    let parts = [("text", text), ("name", name), ("id", id), ("title", title)];
+    parts.into_iter().filter_map(|(name, text)| Some((name, text?))).collect()
+}
+
 fn text(fields: Fields<'_>) -> Result<&str, Refusal> {
     let text = fields.get("text").and_then(Value::as_str).unwrap_or_default().trim();
     let fits = !text.is_empty() && !text.contains('\0') && text.chars().take(TEXT_MAX + 1).count() <= TEXT_MAX;
@@ -131,6 +152,7 @@ fn is_url(s: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::content::{DELETED, RECALLED};
 
     fn check(content: &str) -> Result<String, String> {
         let frame = serde_json::from_str(&format!(r#"{{"content":{content}}}"#)).unwrap();
@@ -160,6 +182,22 @@ mod tests {
             (r#"{"kind":"order","id":"1","title":"T","status":null}"#, r#"{"kind":"order","id":"1","title":"T"}"#),
         ] {
             assert_eq!(check(given).as_deref(), Ok(form), "{given}");
+        }
+    }
+
+    #[test]
+    fn texts_names_titles_and_numbers_are_searched() {
+        let parts =
+            |content| searched(content).into_iter().map(|(name, text)| format!("{name}={text}")).collect::<Vec<_>>();
+        for (content, found) in [
+            (r#"{"kind":"text","text":"a \"b\""}"#, &["text=a \"b\""][..]),
+            (r#"{"kind":"file","url":"/files/a","name":"bill.pdf","size":0}"#, &["name=bill.pdf"]),
+            (r#"{"kind":"order","id":"A-1","title":"T","amount":3}"#, &["id=A-1", "title=T"]),
+            (r#"{"kind":"image","url":"/files/a"}"#, &[]),
+            (RECALLED, &[]),
+            (DELETED, &[]),
+        ] {
+            assert_eq!(parts(content), found, "{content}");
         }
     }
 

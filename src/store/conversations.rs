@@ -10,7 +10,7 @@ use super::{
     messages,
     people::People,
     schema::{agents, conversations as t, shops as shop_rows, users},
-    shops,
+    search, shops,
     unnest::unnest,
     waiting_acks,
 };
@@ -20,6 +20,7 @@ use crate::domain::{
     cursor::{Side, Which},
     ids::{ConversationId, Seq, ShopId, Timestamp, UserId},
     people::Status,
+    search::Query,
 };
 
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
@@ -94,6 +95,10 @@ impl Row {
             created_at: c.created_at.0,
             updated_at: c.updated_at.0,
         }
+    }
+
+    fn cursor(&self) -> Cursor {
+        (Timestamp(self.updated_at), ConversationId(self.id))
     }
 
     fn conversation(self, db: &mut Db, people: &mut People) -> QueryResult<Conversation> {
@@ -448,6 +453,8 @@ pub struct Filter {
     pub buyer: Option<UserId>,
     /// Part of a name or `uid` of somebody in the conversation.
     pub q: Option<String>,
+    /// Of a shop's conversations, those with a message that has these words.
+    pub text: Option<Query>,
     /// Last activity at or after, and before.
     pub from: Option<Timestamp>,
     pub to: Option<Timestamp>,
@@ -455,6 +462,9 @@ pub struct Filter {
 
 /// Where a page ends: time of the last activity, and the conversation.
 pub type Cursor = (Timestamp, ConversationId);
+
+/// How many conversations are looked through at a time.
+const LOOKED_AT: usize = 200;
 
 /// A page of conversations, the latest activity first.
 pub fn page(
@@ -465,11 +475,75 @@ pub fn page(
     after: Option<Cursor>,
     limit: usize,
 ) -> QueryResult<(Vec<Snapshot>, Option<Cursor>)> {
+    let mut rows = match (scope, &filter.text) {
+        (Scope::Shop(shop), Some(text)) => with_text(db, user, shop, filter, text, after, limit + 1)?,
+        _ => rows(db, user, scope, filter, None, after, limit + 1)?,
+    };
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows.last().filter(|_| more).map(Row::cursor);
+    let mut people = People::default();
+    let mut page = Vec::with_capacity(rows.len());
+    for row in rows {
+        let conversation = row.conversation(db, &mut people)?;
+        page.push(with_last(db, &mut people, conversation)?);
+    }
+    Ok((page, next))
+}
+
+/// Up to `limit` of a shop's conversations with a message that has these words. Where few messages have them, these say which
+/// conversations; where many have, conversations are looked through, of which many have one.
+fn with_text(
+    db: &mut Db,
+    user: UserId,
+    shop: ShopId,
+    filter: &Filter,
+    text: &Query,
+    mut after: Option<Cursor>,
+    limit: usize,
+) -> QueryResult<Vec<Row>> {
+    let scope = Scope::Shop(shop);
+    let sought = search::Sought { shop, query: text.clone(), sender: None, from: None, to: None };
+    if let Some(few) = search::conversations(db, &sought)? {
+        return rows(db, user, scope, filter, Some(&few), after, limit);
+    }
+    let mut found = Vec::new();
+    loop {
+        let looked_at = rows(db, user, scope, filter, None, after, LOOKED_AT)?;
+        let is_last = looked_at.len() < LOOKED_AT;
+        after = looked_at.last().map(Row::cursor);
+        for row in looked_at {
+            if search::is_in(db, shop, text, ConversationId(row.id))? {
+                found.push(row);
+            }
+            if found.len() == limit {
+                return Ok(found);
+            }
+        }
+        if is_last {
+            return Ok(found);
+        }
+    }
+}
+
+/// Up to `limit` conversations; where it is given, of `among`.
+fn rows(
+    db: &mut Db,
+    user: UserId,
+    scope: Scope,
+    filter: &Filter,
+    among: Option<&[ConversationId]>,
+    after: Option<Cursor>,
+    limit: usize,
+) -> QueryResult<Vec<Row>> {
     let mut query = t::table.select(Row::as_select()).into_boxed::<MultiBackend>();
     query = match scope {
         Scope::Own => query.filter(t::first_user.eq(user.0).or(t::second_user.eq(user.0)).or(t::claimed_by.eq(user.0))),
         Scope::Shop(shop) => query.filter(t::shop_id.eq(shop.0)),
     };
+    if let Some(among) = among {
+        query = query.filter(t::id.eq_any(among.iter().map(|id| id.0).collect::<Vec<_>>()));
+    }
     if let Some(state) = filter.state {
         query = query.filter(t::state.eq(state));
     }
@@ -496,17 +570,7 @@ pub fn page(
     if let Some((at, id)) = after {
         query = query.filter(t::updated_at.lt(at.0).or(t::updated_at.eq(at.0).and(t::id.lt(id.0))));
     }
-    let mut rows: Vec<Row> = query.order((t::updated_at.desc(), t::id.desc())).limit(limit as i64 + 1).load(db)?;
-    let more = rows.len() > limit;
-    rows.truncate(limit);
-    let next = rows.last().filter(|_| more).map(|row| (Timestamp(row.updated_at), ConversationId(row.id)));
-    let mut people = People::default();
-    let mut page = Vec::with_capacity(rows.len());
-    for row in rows {
-        let conversation = row.conversation(db, &mut people)?;
-        page.push(with_last(db, &mut people, conversation)?);
-    }
-    Ok((page, next))
+    query.order((t::updated_at.desc(), t::id.desc())).limit(limit as i64).load(db)
 }
 
 /// The conversations of a shop that are not resolved.

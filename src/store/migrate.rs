@@ -33,8 +33,8 @@ const APPLIED: &str = "SELECT CAST(version AS TEXT) AS name FROM __diesel_schema
 /// There while a copy is not finished.
 pub(super) const UNFINISHED: &str = "shopbell_unfinished_copy";
 
-/// Every table of ours, those that others refer to before those that do.
-pub const TABLES: [&str; 16] = [
+/// Every table of ours that `schema.rs` speaks of, those that others refer to before those that do.
+pub const TABLES: &[&str] = &[
     "users",
     "shops",
     "agents",
@@ -51,6 +51,9 @@ pub const TABLES: [&str; 16] = [
     "idempotency_keys",
     "nodes",
     "agent_sessions",
+    "search_positions",
+    "search_changes",
+    "search_documents",
 ];
 
 /// Brings the schema up to date; gives how many migrations were run.

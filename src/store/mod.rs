@@ -25,6 +25,7 @@ pub mod postgres;
 pub mod receipts;
 pub mod replies;
 pub mod schema;
+pub mod search;
 pub mod shops;
 pub mod statistics;
 pub mod tickets;

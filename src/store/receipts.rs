@@ -9,8 +9,8 @@ use crate::domain::{
     ids::{ConversationId, Seq, Timestamp},
 };
 
-const DELIVERED: i16 = 0;
-const READ: i16 = 1;
+pub(super) const DELIVERED: i16 = 0;
+pub(super) const READ: i16 = 1;
 
 /// Where a side's cursors have come to stand.
 #[derive(Clone, Copy, Debug)]

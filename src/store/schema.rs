@@ -218,6 +218,29 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    search_positions (conversation_id) {
+        conversation_id -> BigInt,
+        seq -> BigInt,
+    }
+}
+
+diesel::table! {
+    search_changes (id) {
+        id -> BigInt,
+        conversation_id -> BigInt,
+        seq -> BigInt,
+    }
+}
+
+diesel::table! {
+    search_documents (id) {
+        id -> BigInt,
+        conversation_id -> BigInt,
+        seq -> BigInt,
+    }
+}
+
 diesel::joinable!(agent_sessions -> nodes (node_id));
 diesel::joinable!(agents -> users (user_id));
 diesel::joinable!(agents -> shops (shop_id));
@@ -240,5 +263,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     replies,
     idempotency_keys,
     nodes,
-    agent_sessions
+    agent_sessions,
+    search_positions,
+    search_changes,
+    search_documents
 );

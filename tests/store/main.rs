@@ -9,6 +9,7 @@ mod people;
 mod place;
 mod pool;
 mod schema;
+mod search;
 mod seed;
 mod start;
 mod statistics;

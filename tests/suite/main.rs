@@ -29,6 +29,7 @@ mod replies;
 mod rest;
 mod rest_hostile;
 mod scene;
+mod search;
 mod sending;
 mod shops;
 mod signals;

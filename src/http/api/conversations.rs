@@ -23,6 +23,7 @@ use crate::{
     },
     protocol::{frame::InboxState, page, time::At, view::Name},
     store::{
+        Db,
         conversations::{self, Filter, Scope},
         people::People,
         timeline,
@@ -61,7 +62,9 @@ pub async fn page_of(
     query: &Query,
 ) -> Result<Page<Seen>, Refusal> {
     let (after, limit) = (page::parse(query.cursor()?)?, query.limit()?);
-    let (items, next) = node.read(move |db| conversations::page(db, me, scope, &filter, after, limit)).await?;
+    let searches = filter.text.is_some();
+    let read = move |db: &mut Db| conversations::page(db, me, scope, &filter, after, limit);
+    let (items, next) = if searches { node.search(read).await? } else { node.read(read).await? };
     let items = items.into_iter().map(|snapshot| seen(snapshot, me)).collect();
     Ok(Page { items, next: next.map(page::encode) })
 }

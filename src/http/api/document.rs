@@ -52,6 +52,7 @@ const PAGE: &str = include_str!("../../../web/docs.html");
         (name = "replies", description = "Canned replies"),
         (name = "audit", description = "Who did what in a shop, when and whence"),
         (name = "records", description = "A shop's conversations"),
+        (name = "search", description = "A shop's messages by their words"),
         (name = "tickets", description = "A shop's rounds of service"),
         (name = "statistics", description = "A shop's figures"),
     ),

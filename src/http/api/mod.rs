@@ -10,6 +10,7 @@
 //! | `replies` | canned replies |
 //! | `audit` | the list of administrative acts |
 //! | `records`, `tickets` | a shop's conversations, and its rounds of service |
+//! | `search` | a shop's messages by their words |
 //! | `statistics` | a shop's figures |
 //! | `schema`, `document` | the OpenAPI document and its page; bodies have a file for each group of routes |
 //! | `access` | who may manage a shop, and who may read in it |
@@ -29,6 +30,7 @@ mod output;
 mod records;
 mod replies;
 pub mod schema;
+mod search;
 mod session;
 mod settings;
 mod shops;
@@ -105,6 +107,7 @@ routes! {
     PATCH  "/shops/{shop}/replies/{id}"             => replies::change,
     DELETE "/shops/{shop}/replies/{id}"             => replies::remove,
     GET    "/shops/{shop}/conversations"            => records::conversations,
+    GET    "/shops/{shop}/messages"                 => search::messages,
     GET    "/shops/{shop}/tickets"                  => tickets::list,
     GET    "/shops/{shop}/stats"                    => statistics::read,
 }

@@ -26,6 +26,7 @@ pub fn of(name: &str) -> Option<Value> {
         "from" => time("2026-11-01T00:00:00.000Z"),
         "to" => time("2026-12-01T00:00:00.000Z"),
         "q" => json!({ "type": "string", "maxLength": 100, "pattern": "^[^\\u0000]*$", "example": "mei" }),
+        "text" => json!({ "type": "string", "maxLength": 100, "pattern": "^[^\\u0000]*$", "example": "发货" }),
         "state" => {
             json!({ "type": "string", "enum": ["waiting", "claimed", "mine", "resolved", "all"], "example": "waiting" })
         }

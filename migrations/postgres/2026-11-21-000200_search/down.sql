@@ -1,0 +1,6 @@
+DROP TRIGGER search_changed ON messages;
+DROP FUNCTION search_note;
+DROP TABLE search_words;
+DROP TABLE search_documents;
+DROP TABLE search_changes;
+DROP TABLE search_positions;
