@@ -5,6 +5,7 @@ pub mod app;
 pub mod auth;
 pub mod bench;
 pub mod domain;
+pub mod export;
 pub mod history;
 pub mod http;
 pub mod protocol;

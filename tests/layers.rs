@@ -7,7 +7,7 @@ use std::{
 };
 
 /// A layer, the layers it may use, and the crates it must not.
-const LAYERS: [(&str, &[&str], &[&str]); 11] = [
+const LAYERS: [(&str, &[&str], &[&str]); 12] = [
     ("domain", &[], &["actix", "diesel", "redis", "serde", "serde_json", "tokio", "chrono", "futures_util", "tracing"]),
     ("auth", &["domain"], &["actix", "diesel", "redis", "tokio"]),
     ("protocol", &["domain"], &["actix", "actix_web", "diesel", "redis", "tokio"]),
@@ -15,7 +15,8 @@ const LAYERS: [(&str, &[&str], &[&str]); 11] = [
     ("queue", &["domain"], &["actix", "actix_web", "diesel", "serde_json"]),
     ("socket", &["domain"], &["diesel", "redis", "serde_json"]),
     ("actors", &["auth", "domain", "protocol", "queue", "socket", "store"], &["redis", "actix_web"]),
-    ("http", &["actors", "auth", "domain", "protocol", "socket", "store"], &["redis"]),
+    ("export", &["domain", "protocol"], &["actix", "actix_web", "diesel", "redis", "tokio"]),
+    ("http", &["actors", "auth", "domain", "export", "protocol", "socket", "store"], &["redis"]),
     ("history", &[], &["actix", "actix_web", "diesel", "redis", "tokio"]),
     ("bench", &["auth", "domain", "history", "protocol"], &["actix", "actix_web", "diesel", "redis"]),
     (

@@ -51,6 +51,7 @@ pub const TABLES: &[&str] = &[
     "idempotency_keys",
     "nodes",
     "agent_sessions",
+    "exports",
     "search_positions",
     "search_changes",
     "search_documents",

@@ -9,6 +9,7 @@ pub mod backend;
 pub mod changes;
 pub mod conversations;
 pub mod copy;
+pub mod exports;
 pub mod files;
 pub mod fill;
 pub mod idempotency;

@@ -241,6 +241,19 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    exports (key) {
+        key -> Text,
+        shop_id -> BigInt,
+        by_user -> BigInt,
+        format -> Text,
+        what -> Text,
+        from_at -> BigInt,
+        to_at -> BigInt,
+        expires_at -> BigInt,
+    }
+}
+
 diesel::joinable!(agent_sessions -> nodes (node_id));
 diesel::joinable!(agents -> users (user_id));
 diesel::joinable!(agents -> shops (shop_id));
@@ -266,5 +279,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     agent_sessions,
     search_positions,
     search_changes,
-    search_documents
+    search_documents,
+    exports
 );

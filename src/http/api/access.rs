@@ -70,6 +70,20 @@ pub fn read_settings(
     }
 }
 
+/// The shop, for its admins alone: what is said in it is not for operators.
+///
+/// # Errors
+/// `NotFound`; `Forbidden` for the shop's other agents, and for operators.
+pub fn administer(db: &mut Db, me: &Identity, shop: &str) -> QueryResult<Result<shops::Row, Refusal>> {
+    let Some(row) = shops::by_name(db, shop)? else { return Ok(Err(Refusal::NotFound)) };
+    let role = agents::role(db, row.shop().id, me.person.id)?;
+    Ok(match role {
+        Some(Role::Admin) => Ok(row),
+        None if !me.operator => Err(Refusal::NotFound),
+        _ => Err(Refusal::Forbidden),
+    })
+}
+
 /// Operators only.
 ///
 /// # Errors

@@ -51,6 +51,7 @@ const PAGE: &str = include_str!("../../../web/docs.html");
         (name = "agents", description = "Who works in a shop"),
         (name = "replies", description = "Canned replies"),
         (name = "audit", description = "Who did what in a shop, when and whence"),
+        (name = "exports", description = "Messages, tickets and audit as files"),
         (name = "records", description = "A shop's conversations"),
         (name = "search", description = "A shop's messages by their words"),
         (name = "tickets", description = "A shop's rounds of service"),
@@ -274,14 +275,14 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::http::api::{ROUTES, files};
+    use crate::http::api::{ROUTES, exports, files};
 
     #[test]
     fn what_is_mounted_is_documented_and_nothing_else() {
         let mounted: BTreeSet<(String, String)> = ROUTES
             .iter()
             .map(|(method, path)| ((*method).to_owned(), format!("{BASE}{path}")))
-            .chain([("GET".to_owned(), files::URL.to_owned())])
+            .chain([files::URL, exports::URL].map(|path| ("GET".to_owned(), path.to_owned())))
             .collect();
         let mut documented = BTreeSet::new();
         for (path, item) in &mut document().paths.paths {

@@ -12,6 +12,7 @@
 //! | `records`, `tickets` | a shop's conversations, and its rounds of service |
 //! | `search` | a shop's messages by their words |
 //! | `statistics` | a shop's figures |
+//! | `exports` | messages, tickets and audit as files |
 //! | `schema`, `document` | the OpenAPI document and its page; bodies have a file for each group of routes |
 //! | `access` | who may manage a shop, and who may read in it |
 //! | `idempotency` | the same request again |
@@ -22,6 +23,7 @@ mod agents;
 mod audit;
 mod conversations;
 mod document;
+mod exports;
 mod files;
 mod idempotency;
 mod input;
@@ -110,10 +112,11 @@ routes! {
     GET    "/shops/{shop}/messages"                 => search::messages,
     GET    "/shops/{shop}/tickets"                  => tickets::list,
     GET    "/shops/{shop}/stats"                    => statistics::read,
+    POST   "/shops/{shop}/exports"                  => exports::make,
 }
 
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(files::serve::serve))]
+#[openapi(paths(files::serve::serve, exports::download))]
 struct FileRoutes;
 
 /// Mounts the API. Its handlers need `web::Data<Node>` and `web::Data<ApiSettings>`.
@@ -121,6 +124,7 @@ pub fn configure(cfg: &mut web::ServiceConfig) {
     let never_stored = DefaultHeaders::new().add((CACHE_CONTROL, "no-store"));
     cfg.service(web::scope(BASE).wrap(never_stored).configure(mount).default_service(web::to(unmatched)));
     cfg.route(files::URL, method("GET").to(files::serve::serve));
+    cfg.route(exports::URL, method("GET").to(exports::download));
     cfg.route("/api/openapi.json", method("GET").to(document::json));
     cfg.route("/docs", method("GET").to(document::page));
 }

@@ -9,6 +9,7 @@ use governor::{
 };
 use tokio::{sync::Semaphore, time::timeout};
 
+use super::exports::Running;
 use crate::{
     domain::{ids::UserId, refusal::Refusal},
     http::address::{self, Network, PerAddress},
@@ -76,6 +77,7 @@ pub struct ApiSettings {
     visitors: PerAddress,
     files: PerAddress,
     messages: DefaultKeyedRateLimiter<UserId>,
+    pub exports: Running,
     /// A password takes a core for 100 ms, and 19 MiB.
     hashing: Semaphore,
 }
@@ -91,6 +93,7 @@ impl ApiSettings {
             visitors: doors(),
             files: doors(),
             messages: RateLimiter::keyed(messages.allow_burst(at_least_one(options.messages_burst))),
+            exports: Running::default(),
             hashing: Semaphore::new(cores),
             options,
         }

@@ -71,6 +71,10 @@ pub const ROUTES: &[&str] = &[
     "GET /shops/{shop}/tickets?agent={person}",
     "GET /shops/{shop}/tickets?agent={person}&event=message_out&count=true",
     "GET /shops/{shop}/stats",
+    r#"POST /shops/{shop}/exports {"format":"csv","what":"messages"}"#,
+    r#"POST /shops/{shop}/exports {"format":"wrong","what":"messages"}"#,
+    // Whoever has a link may use it; nobody finds one.
+    "GET //exports/00112233445566778899aabbccddeeff/probe.csv",
 ];
 
 /// Parameters of queries that name nothing that belongs to anybody.
@@ -102,6 +106,8 @@ pub const FIELDS: &[&str] = &[
     "content",
     "disabled",
     "file",
+    "format",
+    "from",
     "hours",
     "id",
     "must_change_password",
@@ -115,6 +121,8 @@ pub const FIELDS: &[&str] = &[
     "score",
     "seq",
     "time_zone",
+    "to",
+    "what",
 ];
 
 /// Every type of frame, and its fields.

@@ -4,6 +4,7 @@
 mod agents;
 mod audit;
 mod conversations;
+mod exports;
 mod files;
 mod messages;
 pub mod parameters;
@@ -19,6 +20,7 @@ mod statistics;
 pub use agents::*;
 pub use audit::*;
 pub use conversations::*;
+pub use exports::*;
 pub use files::*;
 pub use messages::*;
 pub use people::*;
