@@ -9,11 +9,11 @@ use crate::{
         command::{Message, Outcome, Snapshot},
         conversation::{Cause, Conversation, Moved, Parties, State},
         cursor::{Given, Which},
-        ids::{ConversationId, Seq},
+        ids::{ConversationId, Seq, Timestamp},
         offline::{Entry, Op},
         people::{Agent, Person},
     },
-    protocol::event::{self, Receipt},
+    protocol::event::{self, Change, Receipt},
     socket::encode_text,
 };
 
@@ -68,8 +68,13 @@ impl Fanout {
                 }
             }
             Outcome::Recalled { now, by, seq, at, first_time: true } => {
-                let frame = event::recalled(now.conversation.id, *seq, by, *at);
-                fanout.tell(owned(audience::of_change(&now.conversation, agents)), Push::Event(encode_text(frame)));
+                fanout.message_changed(Change::Recalled, now, *seq, by, *at, agents);
+            }
+            Outcome::Edited { now, by, message, at, first_time: true } => {
+                fanout.message_changed(Change::Edited(&message.content), now, message.seq, by, *at, agents);
+            }
+            Outcome::Deleted { now, by, seqs, at } => {
+                seqs.iter().for_each(|seq| fanout.message_changed(Change::Deleted, now, *seq, by, *at, agents));
             }
             _ => {}
         }
@@ -98,10 +103,26 @@ impl Fanout {
         if !to.is_empty() {
             self.told.push(Told { to, except: None, push: push(true), offline: Some(Entry { conversation, seq }) });
         }
-        self.tell_others(vec![message.from.clone()], asked, push(false));
+        // Whoever reads for the sender's side: the sender, but where an admin has added a message.
+        let own = now.conversation.reader(message.side).cloned();
+        self.tell_others(own.into_iter().collect(), asked, push(false));
         if let Some(cause) = cause {
             self.conversation(cause, now, agents);
         }
+    }
+
+    /// What has become of a message, to all who may see it.
+    fn message_changed(
+        &mut self,
+        change: Change<'_>,
+        now: &Snapshot,
+        seq: Seq,
+        by: &Person,
+        at: Timestamp,
+        agents: &[Agent],
+    ) {
+        let frame = event::changed(change, now.conversation.id, seq, by, at);
+        self.tell(owned(audience::of_change(&now.conversation, agents)), Push::Event(encode_text(frame)));
     }
 
     fn moved(

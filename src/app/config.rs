@@ -61,6 +61,7 @@ pub struct Config {
     pub offline_max_messages: usize,
     pub offline_ttl: Duration,
     pub files_dir: Option<PathBuf>,
+    pub retention_every: Duration,
     pub node: String,
     pub stream_events: usize,
     pub log_level: String,
@@ -326,6 +327,7 @@ impl Config {
             offline_max_messages: given.number("offline.max_messages", "1 to 1000000", 1, 1_000_000)?,
             offline_ttl: given.duration("offline.ttl")?,
             files_dir: given.maybe("files.url")?.map(PathBuf::from),
+            retention_every: given.duration("retention.every")?,
             node: given.text("cluster.node")?,
             stream_events: given.number("cluster.stream_events", "100 to 10000000", 100, 10_000_000)?,
             log_level: given.read("log.level", "error, warn, info, debug, trace, or filters of these", |s| {

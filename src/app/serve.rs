@@ -27,6 +27,7 @@ use crate::{
         node::{self, Node, Searchers, Settings},
         offline_box::OfflineBox,
         redelivery::Redelivery,
+        retention::Retention,
         table_lists::TableLists,
     },
     auth::token::Tokens,
@@ -226,6 +227,8 @@ async fn start_actors(
     let (attended, called) = (node.clone(), name.clone());
     let attendance = Attendance::start_in_arbiter(hub, move |_| Attendance::new(attended, id, &called));
     node.chat.do_send(Attended(attendance));
+    let (kept, files, every) = (node.clone(), config.files_dir.clone(), config.retention_every);
+    Retention::start_in_arbiter(hub, move |_| Retention::new(kept, files, every));
     let mut link = None;
     if let Some(redis) = &config.redis {
         let settings = link::Settings { me: id, name: name.clone(), stream_events: config.stream_events };

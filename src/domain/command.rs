@@ -1,12 +1,15 @@
 //! What the journal is asked to do, and what has come of it.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+};
 
 use super::{
     content::Content,
     conversation::{Cause, Conversation, Moved, Speaker},
     cursor::{Given, Which},
-    ids::{ConversationId, Seq, Timestamp},
+    ids::{ConversationId, Seq, Timestamp, UserId},
     people::{Agent, Person, Shop, Status},
 };
 
@@ -60,6 +63,33 @@ pub enum Act {
         conversation: ConversationId,
         seq: Seq,
     },
+    /// An admin adds a message on behalf of `member`; `address` is whence, for the audit log.
+    Add {
+        conversation: ConversationId,
+        member: Arc<str>,
+        client_id: Arc<str>,
+        content: Content,
+        address: Arc<str>,
+    },
+    /// An admin gives a message another content.
+    Edit {
+        conversation: ConversationId,
+        seq: Seq,
+        content: Content,
+        address: Arc<str>,
+    },
+    /// An admin takes messages away.
+    Delete {
+        conversation: ConversationId,
+        seqs: BTreeSet<Seq>,
+        address: Arc<str>,
+    },
+    /// Messages of a person whose data are erased in the conversation's shop; those of others among them stay.
+    Erase {
+        conversation: ConversationId,
+        seqs: BTreeSet<Seq>,
+        person: UserId,
+    },
     Rate {
         conversation: ConversationId,
         score: i16,
@@ -83,6 +113,10 @@ impl Act {
             | Act::Transfer { conversation, .. }
             | Act::LoseClaimant { conversation, .. }
             | Act::Recall { conversation, .. }
+            | Act::Add { conversation, .. }
+            | Act::Edit { conversation, .. }
+            | Act::Delete { conversation, .. }
+            | Act::Erase { conversation, .. }
             | Act::Rate { conversation, .. } => Some(*conversation),
             Act::Send { .. } | Act::SetStatus { .. } => None,
         }
@@ -99,7 +133,7 @@ pub struct Message {
     pub from: Arc<Person>,
     pub speaker: Speaker,
     pub side: Which,
-    /// A JSON object: what was sent, or the tombstone that stands in its place.
+    /// A JSON object: what was sent, what an admin has made of it, or the tombstone that stands in its place.
     pub content: Arc<str>,
     pub client_id: Arc<str>,
     pub at: Timestamp,
@@ -157,11 +191,36 @@ pub enum Outcome {
         at: Timestamp,
         first_time: bool,
     },
+    /// A message as it is now; not `first_time`: it was so already.
+    Edited {
+        now: Arc<Snapshot>,
+        by: Arc<Person>,
+        message: Arc<Message>,
+        at: Timestamp,
+        first_time: bool,
+    },
+    /// Messages that are gone; those that were gone already are not among `seqs`.
+    Deleted {
+        now: Arc<Snapshot>,
+        by: Arc<Person>,
+        seqs: Vec<Seq>,
+        at: Timestamp,
+    },
     Rated,
     StatusSet {
         shop: Arc<Shop>,
         agent: Agent,
     },
+}
+
+/// The longest `id` that a sender may give a message, in characters.
+pub const CLIENT_ID_MAX: usize = 64;
+
+/// Under which key a message is stored that a shop's admin adds: longer than any that a client may choose, so that it is never one of the
+/// member's own, and another for each shop.
+pub fn key_of_added(shop: &Shop, id: &str) -> Arc<str> {
+    // No shop's name has a slash.
+    format!("{:/>CLIENT_ID_MAX$}/{id}", shop.shop).into()
 }
 
 /// Leaves, of what one transaction has moved, only each cursor's last movement to be told: it says all that those before it say.
@@ -186,6 +245,8 @@ impl Outcome {
             Outcome::Stored { now, .. }
             | Outcome::Changed { now, .. }
             | Outcome::Recalled { now, .. }
+            | Outcome::Edited { now, .. }
+            | Outcome::Deleted { now, .. }
             | Outcome::Unchanged(now) => now.conversation.shop(),
             Outcome::Moved { now, .. } => now.shop(),
             Outcome::StatusSet { shop, .. } => Some(shop),
@@ -198,6 +259,20 @@ impl Outcome {
 mod tests {
     use super::*;
     use crate::domain::{conversation::Parties, ids::UserId};
+
+    #[test]
+    fn the_key_of_an_added_message_is_nobody_elses() {
+        let key = |shop: &str, id: &str| {
+            let shop = Shop { id: crate::domain::ids::ShopId(1), shop: shop.into(), name: "x".into() };
+            key_of_added(&shop, id)
+        };
+        let (long, longest) = ("x".repeat(63), "x".repeat(128));
+        let shops = ["a", "b", "a:b", &long, &longest];
+        let ids = ["1", "a/1", "/", "b/1", &"y".repeat(64)];
+        let keys: HashSet<_> = shops.iter().flat_map(|shop| ids.iter().map(|id| key(shop, id))).collect();
+        assert_eq!(keys.len(), shops.len() * ids.len());
+        assert!(keys.iter().all(|key| key.chars().count() > CLIENT_ID_MAX));
+    }
 
     #[test]
     fn of_several_movements_the_last_is_told() {

@@ -281,6 +281,23 @@ impl Conversation {
             self.waiting_since = Some(now);
             if self.ticket == 1 { Cause::Opened } else { Cause::Reopened }
         });
+        let speaker = match standing {
+            Standing::Buyer => Speaker::Buyer,
+            Standing::Agent(_) => Speaker::Agent,
+            Standing::User(_) => Speaker::User,
+        };
+        Ok(Placed { seq: self.said_by(side, now), side, speaker, cause })
+    }
+
+    /// Gives a place to a message that is added on behalf of the buyer or, for the shop's side, of an agent. A record opens no ticket and
+    /// needs no claim.
+    pub fn add(&mut self, side: Which, now: Timestamp) -> Placed {
+        let speaker = if side == Which::First { Speaker::Buyer } else { Speaker::Agent };
+        Placed { seq: self.said_by(side, now), side, speaker, cause: None }
+    }
+
+    /// The place of a side's next message.
+    fn said_by(&mut self, side: Which, now: Timestamp) -> Seq {
         self.last_seq += 1;
         let (seq, heard) = (self.last_seq, self.side(side.other()).said);
         let own = self.side_mut(side);
@@ -294,12 +311,7 @@ impl Conversation {
         self.side_mut(side.other()).unread += 1;
         self.revision += 1;
         self.updated_at = now;
-        let speaker = match standing {
-            Standing::Buyer => Speaker::Buyer,
-            Standing::Agent(_) => Speaker::Agent,
-            Standing::User(_) => Speaker::User,
-        };
-        Ok(Placed { seq, side, speaker, cause })
+        seq
     }
 
     /// Does what an agent asks for; `None` where that changes nothing. `acked` is what the agent who gets the claim has acked

@@ -14,6 +14,7 @@ pub mod ids;
 pub mod liveness;
 pub mod offline;
 pub mod people;
+pub mod permission;
 pub mod presence;
 pub mod rate;
 pub mod refusal;

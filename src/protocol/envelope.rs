@@ -143,6 +143,18 @@ enum Happened {
         seq: Seq,
         at: i64,
     },
+    Edited {
+        now: Snapshot,
+        by: Person,
+        message: Message,
+        at: i64,
+    },
+    Deleted {
+        now: Snapshot,
+        by: Person,
+        seqs: Vec<Seq>,
+        at: i64,
+    },
     StatusSet {
         shop: Shop,
         agent: Agent,
@@ -321,10 +333,18 @@ impl Happened {
             Outcome::Recalled { now, by, seq, at, first_time: true } => {
                 Happened::Recalled { now: Snapshot::of(now), by: Person::of(by), seq: *seq, at: at.0 }
             }
-            Outcome::StatusSet { shop, agent } => Happened::StatusSet { shop: Shop::of(shop), agent: Agent::of(agent) },
-            Outcome::Duplicate { .. } | Outcome::Unchanged(_) | Outcome::Recalled { .. } | Outcome::Rated => {
-                Happened::Nothing
+            Outcome::Edited { now, by, message, at, first_time: true } => {
+                Happened::Edited { now: Snapshot::of(now), by: Person::of(by), message: Message::of(message), at: at.0 }
             }
+            Outcome::Deleted { now, by, seqs, at } => {
+                Happened::Deleted { now: Snapshot::of(now), by: Person::of(by), seqs: seqs.clone(), at: at.0 }
+            }
+            Outcome::StatusSet { shop, agent } => Happened::StatusSet { shop: Shop::of(shop), agent: Agent::of(agent) },
+            Outcome::Duplicate { .. }
+            | Outcome::Unchanged(_)
+            | Outcome::Recalled { .. }
+            | Outcome::Edited { .. }
+            | Outcome::Rated => Happened::Nothing,
         }
     }
 
@@ -358,6 +378,16 @@ impl Happened {
                 at: Timestamp(at),
                 first_time: true,
             },
+            Happened::Edited { now, by, message, at } => Outcome::Edited {
+                now: Arc::new(now.snapshot()),
+                by: by.person(),
+                message: Arc::new(message.message()),
+                at: Timestamp(at),
+                first_time: true,
+            },
+            Happened::Deleted { now, by, seqs, at } => {
+                Outcome::Deleted { now: Arc::new(now.snapshot()), by: by.person(), seqs, at: Timestamp(at) }
+            }
             Happened::StatusSet { shop, agent } => Outcome::StatusSet { shop: shop.shop(), agent: agent.agent() },
             Happened::Nothing => Outcome::Rated,
         }
@@ -555,11 +585,19 @@ mod tests {
         let moved = Moved { delivered: Some(1), read: None };
         let worker = people::Agent { person: agent.clone(), role: Role::Supervisor, status: Status::Away };
         vec![
-            Outcome::Stored { now: waiting, message, cause: Some(Cause::Opened) },
+            Outcome::Stored { now: waiting, message: message.clone(), cause: Some(Cause::Opened) },
             Outcome::Moved { now: Arc::new(direct), by: agent.clone(), side: Which::Second, moved },
             Outcome::Settled { conversation: ConversationId(7), by: agent.clone(), seq: 1 },
             Outcome::Changed { now: claimed.clone(), by: agent.clone(), before: None, cause: Cause::Claimed, moved },
-            Outcome::Recalled { now: claimed, by: buyer, seq: 1, at: Timestamp(10), first_time: true },
+            Outcome::Recalled { now: claimed.clone(), by: buyer, seq: 1, at: Timestamp(10), first_time: true },
+            Outcome::Edited {
+                now: claimed.clone(),
+                by: agent.clone(),
+                message: message.clone(),
+                at: Timestamp(11),
+                first_time: true,
+            },
+            Outcome::Deleted { now: claimed, by: agent, seqs: vec![1, 3], at: Timestamp(12) },
             Outcome::StatusSet { shop, agent: worker },
         ]
     }

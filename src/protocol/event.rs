@@ -5,7 +5,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use super::{
     code,
     time::At,
-    view::{Card, Marks, Membership, MessageView, RecordView, Summary},
+    view::{Card, Marks, Membership, MessageView, Raw, RecordView, Summary},
 };
 use crate::domain::{
     command::{Message, Snapshot},
@@ -169,15 +169,31 @@ pub fn presence(whose: Whose<'_>, online: bool, status: Option<Status>, at: Time
     frame("presence", None, Fields { uid, shop, online, status: status.map(Status::as_str), at: At(at) })
 }
 
-pub fn recalled(conversation: ConversationId, seq: Seq, by: &Person, at: Timestamp) -> String {
+/// What has become of a message.
+#[derive(Clone, Copy, Debug)]
+pub enum Change<'a> {
+    /// It has this content now.
+    Edited(&'a str),
+    Recalled,
+    Deleted,
+}
+
+pub fn changed(change: Change<'_>, conversation: ConversationId, seq: Seq, by: &Person, at: Timestamp) -> String {
     #[derive(Serialize)]
     struct Fields<'a> {
         conversation: i64,
         seq: Seq,
         by: &'a str,
         at: At,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        content: Option<Raw<'a>>,
     }
-    frame("recalled", None, Fields { conversation: conversation.0, seq, by: &by.uid, at: At(at) })
+    let (name, content) = match change {
+        Change::Edited(content) => ("edited", Some(Raw(content))),
+        Change::Recalled => ("recalled", None),
+        Change::Deleted => ("deleted", None),
+    };
+    frame(name, None, Fields { conversation: conversation.0, seq, by: &by.uid, at: At(at), content })
 }
 
 /// Something a person should be told.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{content, fields::Fields};
 use crate::domain::{
-    command::Target,
+    command::{CLIENT_ID_MAX, Target},
     content::Content,
     ids::{ConversationId, Seq},
     people::Status,
@@ -14,7 +14,7 @@ use crate::domain::{
 };
 
 /// The longest `id` of a frame, in characters.
-pub const ID_MAX: usize = 64;
+pub const ID_MAX: usize = CLIENT_ID_MAX;
 /// A page of the history or of the inbox, when the client does not say.
 pub const PAGE: usize = 50;
 /// The largest page of the history.

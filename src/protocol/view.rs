@@ -70,7 +70,7 @@ impl<'a> From<'a> {
 }
 
 /// A content as it is stored, written out as it is.
-struct Raw<'a>(&'a str);
+pub struct Raw<'a>(pub &'a str);
 
 impl Serialize for Raw<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

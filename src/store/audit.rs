@@ -1,4 +1,7 @@
-//! `audit`: every administrative act. Rows are added and never changed.
+//! `audit`: every administrative act. Rows are added, and never removed. They change in one case: of a message whose content must be kept
+//! nowhere any more, they keep nothing of it either.
+
+use std::collections::BTreeSet;
 
 use diesel::prelude::*;
 
@@ -7,7 +10,10 @@ use super::{
     backend::MultiBackend,
     schema::{audit as t, users},
 };
-use crate::domain::ids::{ShopId, Timestamp, UserId};
+use crate::domain::{
+    content::DELETED,
+    ids::{ConversationId, Seq, ShopId, Timestamp, UserId},
+};
 
 /// What was done: `before` and `after` are JSON.
 #[derive(Clone, Debug)]
@@ -90,4 +96,22 @@ pub fn page(db: &mut Db, shop: ShopId, filter: &Filter, before: Option<i64>, lim
         query = query.filter(t::id.lt(before));
     }
     query.order(t::id.desc()).limit(limit).load(db)
+}
+
+/// The subject of acts on a message: `17/4`. No `uid` and no shop's name has a slash.
+pub fn message((conversation, seq): (ConversationId, Seq)) -> String {
+    format!("{conversation}/{seq}")
+}
+
+/// Puts a tombstone in the place of what acts on these messages have noted of their contents.
+pub fn erase(db: &mut Db, messages: &BTreeSet<(ConversationId, Seq)>) -> QueryResult<()> {
+    if messages.is_empty() {
+        return Ok(());
+    }
+    let subjects: Vec<String> = messages.iter().copied().map(message).collect();
+    let noted = t::subject.eq_any(subjects).and(t::what.like("message.%"));
+    diesel::update(t::table.filter(noted.clone().and(t::before.is_not_null())))
+        .set(t::before.eq(DELETED))
+        .execute(db)?;
+    diesel::update(t::table.filter(noted.and(t::after.is_not_null()))).set(t::after.eq(DELETED)).execute(db).map(drop)
 }

@@ -1,19 +1,27 @@
 //! `messages`: what was said. The key is `(conversation_id, seq)`; `(sender_id, client_id)` makes a send happen once.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use diesel::{
     prelude::*,
     sql_types::{BigInt, Binary, Nullable, SmallInt, Text},
 };
 
-use super::{Db, people::People, receipts, schema::messages as t, unnest::unnest};
+use super::{
+    Db,
+    people::People,
+    receipts,
+    schema::{conversations, messages as t},
+    unnest::unnest,
+};
 use crate::domain::{
     command::Message,
-    content::RECALLED,
     conversation::{Conversation, Speaker},
     cursor::Which,
-    ids::{ConversationId, Seq, Timestamp, UserId},
+    ids::{ConversationId, Seq, ShopId, Timestamp, UserId},
 };
 
 #[derive(Queryable, Selectable)]
@@ -258,7 +266,53 @@ pub fn history(
     Ok((records, more))
 }
 
-/// Takes a message back.
-pub fn recall(db: &mut Db, conversation: ConversationId, seq: Seq) -> QueryResult<()> {
-    diesel::update(t::table.find((conversation.0, seq))).set(t::content.eq(RECALLED)).execute(db).map(drop)
+/// What a message says from now on.
+#[derive(Clone, Debug)]
+pub struct Rewritten {
+    pub content: Arc<str>,
+    /// When an admin has edited it; `None` leaves what is stored.
+    pub edited_at: Option<Timestamp>,
+}
+
+/// Gives messages another content. Key and digest stay: they are of what was sent.
+pub fn rewrite(db: &mut Db, contents: &BTreeMap<(ConversationId, Seq), Rewritten>) -> QueryResult<()> {
+    if contents.is_empty() {
+        return Ok(());
+    }
+    let all = || contents.values();
+    let Db::Postgres(db) = db else {
+        return contents.iter().try_for_each(|((id, seq), rewritten)| {
+            let message = t::table.find((id.0, *seq));
+            if let Some(at) = rewritten.edited_at {
+                diesel::update(message).set(t::edited_at.eq(at.0)).execute(db)?;
+            }
+            diesel::update(message).set(t::content.eq(&*rewritten.content)).execute(db).map(drop)
+        });
+    };
+    unnest::<()>("UPDATE messages m SET content = k.content, edited_at = COALESCE(k.edited_at, m.edited_at) FROM")
+        .column(contents.keys().map(|(id, _)| id.0))
+        .column(contents.keys().map(|(_, seq)| *seq))
+        .column(all().map(|rewritten| &*rewritten.content))
+        .column(all().map(|rewritten| rewritten.edited_at.map(|at| at.0)))
+        .then("AS k (c, s, content, edited_at) WHERE m.conversation_id = k.c AND m.seq = k.s")
+        .execute(db)
+        .map(drop)
+}
+
+/// Messages of a person in a shop's conversations, by their keys: those after the key `after`.
+pub fn of_sender(
+    db: &mut Db,
+    shop: ShopId,
+    sender: UserId,
+    after: &str,
+    limit: usize,
+) -> QueryResult<Vec<(ConversationId, Seq, String)>> {
+    let rows: Vec<(i64, i64, String)> = t::table
+        .inner_join(conversations::table.on(conversations::id.eq(t::conversation_id)))
+        .filter(t::sender_id.eq(sender.0).and(t::client_id.gt(after)).and(conversations::shop_id.eq(shop.0)))
+        .order(t::client_id)
+        .limit(limit as i64)
+        .select((t::conversation_id, t::seq, t::client_id))
+        .load(db)?;
+    Ok(rows.into_iter().map(|(id, seq, key)| (ConversationId(id), seq, key)).collect())
 }

@@ -159,6 +159,47 @@ diesel::table! {
         bytes -> Nullable<Binary>,
         owner_id -> BigInt,
         created_at -> BigInt,
+        removed_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    file_uses (key, conversation_id, seq) {
+        key -> Text,
+        conversation_id -> BigInt,
+        seq -> BigInt,
+        shop_id -> Nullable<BigInt>,
+        at -> BigInt,
+    }
+}
+
+diesel::table! {
+    expired (conversation_id) {
+        conversation_id -> BigInt,
+        upto -> BigInt,
+    }
+}
+
+diesel::table! {
+    erasures (id) {
+        id -> BigInt,
+        shop_id -> BigInt,
+        user_id -> BigInt,
+        by_user -> BigInt,
+        asked_at -> BigInt,
+        after -> Text,
+        messages -> BigInt,
+        files -> BigInt,
+        comments -> BigInt,
+        done_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    leases (name) {
+        name -> Text,
+        holder -> BigInt,
+        until -> BigInt,
     }
 }
 
@@ -272,6 +313,10 @@ diesel::allow_tables_to_appear_in_same_query!(
     timeline,
     offline,
     files,
+    file_uses,
+    expired,
+    erasures,
+    leases,
     audit,
     replies,
     idempotency_keys,

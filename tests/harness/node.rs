@@ -154,6 +154,13 @@ impl TestNode {
         &self.builder.env["SHOPBELL__DATABASE__URL"]
     }
 
+    /// The value of a metric without labels; 0 where it has not been counted.
+    pub async fn metric(&self, name: &str) -> u64 {
+        let metrics = String::from_utf8_lossy(&self.anonymous().get("//metrics").await.bytes).into_owned();
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.map_or(0, |value| value.parse().expect("a number"))
+    }
+
     /// Everything the process wrote so far, both outputs.
     pub fn log(&self) -> String {
         text(&self.log)

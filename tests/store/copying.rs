@@ -18,7 +18,7 @@ use shopbell::{
     store::{
         Error, audit, conversations,
         copy::{Copied, copy},
-        files,
+        erasures, file_uses, files,
         location::Location,
         migrate::migrate,
         offline,
@@ -82,10 +82,15 @@ fn furnish(place: &Place) -> u64 {
     let replies = "INSERT INTO replies (shop_id, owner_id, \"group\", shortcut, text, created_at, updated_at) VALUES \
                    (1, NULL, '', 'hi', 'Hello {buyer.name}', 1, 1), (1, 1, 'My own', 'hi', 'Hi', 1, 1)";
     world.db.batch_execute(replies).unwrap();
+    let use_of_file = file_uses::New { key: "0".into(), conversation: id, seq: 1, shop: Some(shop.id), at: now };
+    file_uses::insert(&mut world.db, &[use_of_file]).unwrap();
+    world.db.batch_execute(&format!("INSERT INTO expired (conversation_id, upto) VALUES ({id}, 7)")).unwrap();
+    assert!(erasures::ask(&mut world.db, shop.id, ann.id, bob.id, now).unwrap().1);
     let (users, shops, agents, conversations, messages) = (3, 1, 1, 2, 5_001);
     let (receipts, acks, tickets, timeline, offline, files, audit, replies) = (2, 1, 1, 2, 1, 3, 1, 2);
+    let (file_uses, expired, erasures) = (1, 1, 1);
     let talk = conversations + messages + receipts + acks + tickets + timeline + offline;
-    users + shops + agents + talk + files + audit + replies
+    users + shops + agents + talk + files + audit + replies + file_uses + expired + erasures
 }
 
 /// Everything that is in a database, as text.
@@ -113,8 +118,11 @@ pub fn contents(location: &Location) -> Vec<String> {
     type Change = (i64, i64, i64, String, i64, Number, Number, i64, i64);
     rows(&mut all, "timeline", schema::timeline::table.load::<Change>(&mut db));
     rows(&mut all, "offline", schema::offline::table.load::<(i64, i64, i64, i64)>(&mut db));
-    type File = (String, String, String, i64, Option<Vec<u8>>, i64, i64);
+    type File = (String, String, String, i64, Option<Vec<u8>>, i64, i64, Number);
     rows(&mut all, "files", schema::files::table.load::<File>(&mut db));
+    rows(&mut all, "file_uses", schema::file_uses::table.load::<(String, i64, i64, Number, i64)>(&mut db));
+    rows(&mut all, "expired", schema::expired::table.load::<(i64, i64)>(&mut db));
+    rows(&mut all, "erasures", schema::erasures::table.select(erasures::Row::as_select()).load(&mut db));
     type Act = (i64, i64, Number, i64, Text, String, String, Text, Text);
     rows(&mut all, "audit", schema::audit::table.load::<Act>(&mut db));
     type Reply = (i64, i64, Number, String, String, String, i64, i64);

@@ -84,9 +84,17 @@ fn a_message_is_found_by_its_senders_key_and_stored_once() {
         again.client_id = "other".into();
         again.seq = 1;
         assert!(insert(&again).is_err(), "a place is one row");
-        messages::recall(&mut world.db, of_ann, 1).unwrap();
-        let recalled = messages::find(&mut world.db, &mut world.people, &conversation, 1).unwrap().unwrap();
-        assert_eq!(&*recalled.content, RECALLED);
+        let rewrite = |world: &mut World, content: &str, edited_at| {
+            let rewritten = messages::Rewritten { content: content.into(), edited_at };
+            messages::rewrite(&mut world.db, &BTreeMap::from([((of_ann, 1), rewritten)])).unwrap();
+            let (records, _) =
+                messages::history(&mut world.db, &mut world.people, &conversation, None, None, 1).unwrap();
+            records.into_iter().next().unwrap()
+        };
+        let edited = rewrite(&mut world, "{}", Some(Timestamp(9)));
+        assert_eq!((&*edited.message.content, edited.edited_at), ("{}", Some(Timestamp(9))));
+        let recalled = rewrite(&mut world, RECALLED, None);
+        assert_eq!((&*recalled.message.content, recalled.edited_at), (RECALLED, Some(Timestamp(9))));
         assert_eq!(by_key(&mut world, ann.id).unwrap().digest, [7; 16], "outlives it");
     });
 }

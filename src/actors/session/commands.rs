@@ -139,9 +139,12 @@ impl Session {
                 event::conversation_ok(&id, now, side(&now.conversation))
             }
             Outcome::Moved { now, side, .. } => event::read_ok(&id, now.side(*side).unread),
-            Outcome::Settled { .. } | Outcome::Recalled { .. } | Outcome::Rated | Outcome::StatusSet { .. } => {
-                event::ok(&id)
-            }
+            Outcome::Settled { .. }
+            | Outcome::Recalled { .. }
+            | Outcome::Edited { .. }
+            | Outcome::Deleted { .. }
+            | Outcome::Rated
+            | Outcome::StatusSet { .. } => event::ok(&id),
         };
         link.send(encode_text(frame));
     }

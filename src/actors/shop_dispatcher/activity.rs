@@ -21,6 +21,12 @@ pub(super) struct Activity {
     pending: Option<Arc<Snapshot>>,
 }
 
+impl Activity {
+    pub(super) fn is_over(&self) -> bool {
+        self.pending.is_none() && self.told.elapsed() > ACTIVITY
+    }
+}
+
 impl ShopDispatcher {
     /// Tells the agents other than the claimant that there is a new message: at once, or with the next ones a little later.
     pub(super) fn note_activity(&mut self, now: &Arc<Snapshot>, ctx: &mut Context<Self>) {
@@ -36,6 +42,15 @@ impl ShopDispatcher {
             return;
         }
         self.tell_activity(now);
+    }
+
+    /// What has been taken away or edited must not be told any more as it was.
+    pub(super) fn correct_activity(&mut self, now: &Arc<Snapshot>) {
+        if let Some(pending) =
+            self.activity.get_mut(&now.conversation.id).and_then(|activity| activity.pending.as_mut())
+        {
+            *pending = now.clone();
+        }
     }
 
     fn tell_pending_activity(&mut self, id: ConversationId) {

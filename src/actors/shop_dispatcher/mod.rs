@@ -152,7 +152,10 @@ impl ShopDispatcher {
                 }
             }
             Outcome::Moved { now, .. } => _ = self.note_next(now, None),
-            Outcome::Recalled { now, .. } => _ = self.note_next(&Arc::new(now.conversation.clone()), None),
+            Outcome::Recalled { now, .. } | Outcome::Edited { now, .. } | Outcome::Deleted { now, .. } => {
+                self.note_next(&Arc::new(now.conversation.clone()), None);
+                self.correct_activity(now);
+            }
             Outcome::StatusSet { agent, .. } => self.set_agent(agent.clone(), ctx),
             _ => {}
         }
@@ -184,6 +187,7 @@ impl Actor for ShopDispatcher {
         });
         ctx.run_interval(ROSTER, |this, ctx| {
             this.replica.forget_resolved(ROSTER, Instant::now());
+            this.activity.retain(|_, activity| !activity.is_over());
             this.read_roster(ctx);
         });
     }

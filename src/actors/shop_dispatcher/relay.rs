@@ -36,7 +36,10 @@ impl ShopDispatcher {
                 (users, now.claimant().is_none())
             }
             Outcome::Settled { by, .. } => (vec![by.id], false),
-            Outcome::Recalled { now, first_time: true, .. } => (members(&now.conversation), true),
+            Outcome::Recalled { now, first_time: true, .. } | Outcome::Edited { now, first_time: true, .. } => {
+                (members(&now.conversation), true)
+            }
+            Outcome::Deleted { now, seqs, .. } if !seqs.is_empty() => (members(&now.conversation), true),
             Outcome::StatusSet { .. } => (self.replica.buyers().collect(), true),
             _ => return None,
         };

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     domain::{
         command::Message,
-        content::Content,
+        content::{Content, RECALLED},
         conversation::{Cause, Change, Conversation, Deed, Moved, Parties, Standing, State},
         cursor::{Given, Which},
         ids::{ConversationId, Timestamp},
@@ -214,7 +214,8 @@ impl<'a> Story<'a> {
         };
         rows.messages.push(messages::New { message: Arc::new(message), digest });
         if self.chance.random_bool(0.004) {
-            rows.recalls.insert((self.conversation.id, placed.seq));
+            let recalled = messages::Rewritten { content: RECALLED.into(), edited_at: None };
+            rows.contents.insert((self.conversation.id, placed.seq), recalled);
         }
         if let Some(cause) = placed.cause {
             let left_message = self.is_night();

@@ -4,7 +4,7 @@ use diesel::QueryResult;
 
 use crate::{
     actors::session::Identity,
-    domain::{people::Role, refusal::Refusal},
+    domain::{people::Role, permission::Permission, refusal::Refusal},
     store::{Db, agents, shops},
 };
 
@@ -82,6 +82,19 @@ pub fn administer(db: &mut Db, me: &Identity, shop: &str) -> QueryResult<Result<
         None if !me.operator => Err(Refusal::NotFound),
         _ => Err(Refusal::Forbidden),
     })
+}
+
+/// The shop, for those of its agents whose role has this permission. Operators have none.
+///
+/// # Errors
+/// `NotFound`, `Forbidden`.
+pub fn permitted(db: &mut Db, me: &Identity, shop: &str, what: Permission) -> QueryResult<Result<shops::Row, Refusal>> {
+    let row = match work(db, me, shop)? {
+        Ok(row) => row,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let role = agents::role(db, row.shop().id, me.person.id)?;
+    Ok(if role.is_some_and(|role| role.may(what)) { Ok(row) } else { Err(Refusal::Forbidden) })
 }
 
 /// Operators only.

@@ -18,7 +18,7 @@ use crate::{
     },
     domain::{
         command::{Act, Outcome, Target},
-        ids::Seq,
+        ids::{ConversationId, Seq, UserId},
         refusal::Refusal,
     },
     protocol::{
@@ -57,6 +57,17 @@ impl Serialize for Shown {
     ),
 )]
 pub async fn send(node: web::Data<Node>, api: web::Data<ApiSettings>, me: Identity, body: Body) -> Answer {
+    api.send(me.person.id)?;
+    let fields = body.fields();
+    let client_id = Arc::from(fields.text("id", 1, ID_MAX)?);
+    let to = frame::target(fields)?;
+    let content = content::parse(fields)?;
+    let act = Act::Send { to: to.clone(), client_id, content };
+    sent(node.run(me.person, &to, act).await?)
+}
+
+/// Where a message has been put.
+pub fn sent(outcome: Outcome) -> Answer {
     #[derive(Serialize)]
     struct Sent {
         conversation: i64,
@@ -64,13 +75,7 @@ pub async fn send(node: web::Data<Node>, api: web::Data<ApiSettings>, me: Identi
         at: At,
         duplicate: bool,
     }
-    api.send(me.person.id)?;
-    let fields = body.fields();
-    let client_id = Arc::from(fields.text("id", 1, ID_MAX)?);
-    let to = frame::target(fields)?;
-    let content = content::parse(fields)?;
-    let act = Act::Send { to: to.clone(), client_id, content };
-    match node.run(me.person, &to, act).await? {
+    match outcome {
         Outcome::Stored { message, .. } => {
             let (conversation, seq, at) = (message.conversation.0, message.seq, At(message.at));
             created(Sent { conversation, seq, at, duplicate: false })
@@ -129,6 +134,11 @@ pub async fn list(
 )]
 pub async fn one(node: web::Data<Node>, me: Identity, path: web::Path<(String, String)>) -> Answer {
     let (id, seq) = (input::conversation(&path.0)?, input::seq(&path.1)?);
-    let (_, items, _) = history(&node, me.person.id, id, Some(seq + 1), Some(seq - 1), 1).await?;
+    show(&node, me.person.id, id, seq).await
+}
+
+/// A message as it is.
+pub async fn show(node: &Node, me: UserId, id: ConversationId, seq: Seq) -> Answer {
+    let (_, items, _) = history(node, me, id, Some(seq + 1), Some(seq - 1), 1).await?;
     ok(Shown(items.into_iter().next().ok_or(Refusal::NotFound)?))
 }

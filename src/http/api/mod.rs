@@ -4,6 +4,8 @@
 //! | --- | --- |
 //! | `session` | login, visitors, logout, password, who one is |
 //! | `messages` | saying something, reading what was said |
+//! | `edits` | adding, editing and deleting messages of a shop |
+//! | `erase` | erasing a person's data |
 //! | `conversations` | own conversations, claims, cursors, ratings |
 //! | `files` | uploads, and who reads them |
 //! | `shops`, `agents` | making shops, and who works there |
@@ -24,6 +26,8 @@ mod audit;
 mod conversations;
 mod document;
 mod exports;
+mod edits;
+mod erase;
 mod files;
 mod idempotency;
 mod input;
@@ -85,6 +89,10 @@ routes! {
     GET    "/conversations/{id}"                    => conversations::one,
     GET    "/conversations/{id}/messages"           => messages::list,
     GET    "/conversations/{id}/messages/{seq}"     => messages::one,
+    POST   "/conversations/{id}/messages"           => edits::add,
+    DELETE "/conversations/{id}/messages"           => edits::delete_several,
+    PATCH  "/conversations/{id}/messages/{seq}"     => edits::edit,
+    DELETE "/conversations/{id}/messages/{seq}"     => edits::delete,
     GET    "/conversations/{id}/timeline"           => conversations::timeline,
     POST   "/conversations/{id}/read"               => conversations::read,
     POST   "/conversations/{id}/claim"              => conversations::claim,
@@ -113,6 +121,7 @@ routes! {
     GET    "/shops/{shop}/tickets"                  => tickets::list,
     GET    "/shops/{shop}/stats"                    => statistics::read,
     POST   "/shops/{shop}/exports"                  => exports::make,
+    POST   "/shops/{shop}/erase"                    => erase::erase,
 }
 
 #[derive(utoipa::OpenApi)]

@@ -20,6 +20,10 @@ pub fn created(value: impl Serialize) -> Answer {
     Ok(HttpResponse::build(StatusCode::CREATED).json(value))
 }
 
+pub fn accepted(value: impl Serialize) -> Answer {
+    Ok(HttpResponse::Accepted().json(value))
+}
+
 /// 204.
 pub fn done() -> Answer {
     Ok(HttpResponse::NoContent().finish())

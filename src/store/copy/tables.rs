@@ -214,6 +214,30 @@ copied! {
         bytes: Option<Vec<u8>>,
         owner_id: i64,
         created_at: i64,
+        removed_at: Option<i64>,
+    }
+    file_uses (key: Text, conversation_id: BigInt, seq: BigInt), 2_000 {
+        key: String,
+        conversation_id: i64,
+        seq: i64,
+        shop_id: Option<i64>,
+        at: i64,
+    }
+    expired (conversation_id: BigInt), 2_000 {
+        conversation_id: i64,
+        upto: i64,
+    }
+    erasures (id: BigInt), 1_000 {
+        id: i64,
+        shop_id: i64,
+        user_id: i64,
+        by_user: i64,
+        asked_at: i64,
+        after: String,
+        messages: i64,
+        files: i64,
+        comments: i64,
+        done_at: Option<i64>,
     }
     audit (id: BigInt), 1_000 {
         id: i64,

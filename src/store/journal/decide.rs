@@ -8,6 +8,8 @@ use std::{
     sync::Arc,
 };
 
+mod records;
+
 use super::{
     Answer, Rules,
     facts::{Facts, Found, Needs},
@@ -16,8 +18,8 @@ use super::{
 use crate::{
     domain::{
         command::{Act, Command, Message, Outcome, Snapshot, Target},
-        content::{Content, RECALLED},
-        conversation::{Cause, Change, Conversation, Deed, Moved, Parties, Standing},
+        content::{Content, RECALLED, files_in, is_tombstone},
+        conversation::{Cause, Change, Conversation, Deed, Moved, Parties, Placed, Standing},
         cursor::{Given, Side, Which},
         ids::{ConversationId, Seq, ShopId, Timestamp, UserId, VISITOR},
         people::{Agent, Person, Role, Shop, Status},
@@ -25,6 +27,7 @@ use crate::{
     },
     store::{
         conversations::Pair,
+        file_uses,
         messages::{self, Stored},
         receipts, tickets, timeline,
     },
@@ -155,6 +158,14 @@ impl Deciding<'_> {
                 self.lose_claimant(by, *conversation, *claim_version, *at)
             }
             Act::Recall { conversation, seq } => self.recall(by, *conversation, *seq, *at),
+            Act::Add { conversation, member, client_id, content, address } => {
+                self.add(by, *conversation, member, client_id, content, address, *at)
+            }
+            Act::Edit { conversation, seq, content, address } => {
+                self.edit(by, *conversation, *seq, content, address, *at)
+            }
+            Act::Delete { conversation, seqs, address } => self.delete(by, *conversation, seqs, address, *at),
+            Act::Erase { conversation, seqs, person } => self.erase(by, *conversation, seqs, *person, *at),
             Act::Rate { conversation, score, comment } => self.rate(by, *conversation, *score, comment.clone(), *at),
             Act::SetStatus { shop, status } => self.set_status(by, shop, *status),
         }
@@ -198,17 +209,6 @@ impl Deciding<'_> {
             (Some(_), Some(shop)) => !self.anyone_on_duty(shop.id)?,
             _ => false,
         };
-        let message = Arc::new(Message {
-            conversation: conversation.id,
-            seq: placed.seq,
-            shop: conversation.shop().map(|shop| shop.shop.clone()),
-            from: by.clone(),
-            speaker: placed.speaker,
-            side: placed.side,
-            content: content.json.clone(),
-            client_id: client_id.clone(),
-            at: now,
-        });
         if let Some(cause) = placed.cause {
             let ticket = self.ticket(&conversation);
             (ticket.is_new, ticket.left_message) = (true, left_message);
@@ -217,17 +217,68 @@ impl Deciding<'_> {
         if matches!(standing, Standing::Agent(_)) && !answered {
             self.ticket(&conversation).answered.get_or_insert((now, by.id));
         }
-        self.rows.messages.push(messages::New { message: message.clone(), digest: content.digest });
-        let stored = Stored { conversation: conversation.id, seq: placed.seq, at: now, digest: content.digest };
-        self.stored.insert((by.id, client_id.clone()), stored);
         if is_new {
             self.opened.insert(Pair::of(&conversation.parties), conversation.id);
+            self.hold(conversation.clone()).is_new = true;
         }
+        Ok(self.store(conversation, placed, by, client_id, content, now))
+    }
+
+    /// Puts a message where it has been given its place.
+    fn store(
+        &mut self,
+        conversation: Conversation,
+        placed: Placed,
+        from: &Arc<Person>,
+        client_id: &Arc<str>,
+        content: &Content,
+        now: Timestamp,
+    ) -> Outcome {
+        let message = Arc::new(Message {
+            conversation: conversation.id,
+            seq: placed.seq,
+            shop: conversation.shop().map(|shop| shop.shop.clone()),
+            from: from.clone(),
+            speaker: placed.speaker,
+            side: placed.side,
+            content: content.json.clone(),
+            client_id: client_id.clone(),
+            at: now,
+        });
+        self.show(&conversation, placed.seq, &content.json, now);
+        self.rows.messages.push(messages::New { message: message.clone(), digest: content.digest });
+        let stored = Stored { conversation: conversation.id, seq: placed.seq, at: now, digest: content.digest };
+        self.stored.insert((from.id, client_id.clone()), stored);
         let hand = self.put(conversation);
-        hand.is_new |= is_new;
         hand.last = Some(message.clone());
         let now = Arc::new(Snapshot { conversation: (*hand.conversation).clone(), last: Some(message.clone()) });
-        Ok(Outcome::Stored { now, message, cause: placed.cause })
+        Outcome::Stored { now, message, cause: placed.cause }
+    }
+
+    /// Notes which of this server's files a content shows.
+    fn show(&mut self, conversation: &Conversation, seq: Seq, content: &str, at: Timestamp) {
+        let shop = conversation.shop().map(|shop| shop.id);
+        let uses = files_in(content).map(|key| file_uses::New {
+            key: key.into(),
+            conversation: conversation.id,
+            seq,
+            shop,
+            at,
+        });
+        self.rows.shown.extend(uses);
+    }
+
+    /// Puts another content in the place of a message's; gives the message as it is then.
+    fn rewrite(&mut self, message: &Message, content: &Arc<str>, edited_at: Option<Timestamp>) -> Arc<Message> {
+        let (id, seq) = (message.conversation, message.seq);
+        self.rows.contents.insert((id, seq), messages::Rewritten { content: content.clone(), edited_at });
+        let message = Arc::new(Message { content: content.clone(), ..message.clone() });
+        if let Some(InHand { last: Some(last), .. }) = self.hand.get_mut(&id)
+            && last.seq == seq
+        {
+            *last = message.clone();
+        }
+        message
     }
 
     /// Where a message of `by` to `to` belongs.
@@ -449,17 +500,12 @@ impl Deciding<'_> {
         if now.since(message.at) > self.rules.recall_window_ms {
             return Err(Refusal::Conflict.into());
         }
-        let mut last = self.last(&conversation)?;
-        let first_time = *message.content != *RECALLED;
+        _ = self.last(&conversation)?;
+        let first_time = !is_tombstone(&message.content);
         if first_time {
-            self.rows.recalls.insert((id, seq));
+            self.rewrite(&message, &RECALLED.into(), None);
         }
-        if seq == conversation.last_seq {
-            last = Some(recalled(&message));
-            if let Some(hand) = self.hand.get_mut(&id) {
-                hand.last.clone_from(&last);
-            }
-        }
+        let last = self.last(&conversation)?;
         let snapshot = Arc::new(Snapshot { conversation, last });
         Ok(Outcome::Recalled { now: snapshot, by: by.clone(), seq, at: now, first_time })
     }
@@ -647,15 +693,10 @@ impl Deciding<'_> {
             Some(new) => Some(new.clone()),
             None => known(self.facts.messages.get(&key), || self.needs.messages.insert(key))?,
         };
-        if !self.rows.recalls.contains(&key) {
-            return Ok(message);
-        }
-        Ok(message.as_deref().map(recalled))
+        let Some(rewritten) = self.rows.contents.get(&key) else { return Ok(message) };
+        let content = &rewritten.content;
+        Ok(message.as_deref().map(|message| Arc::new(Message { content: content.clone(), ..message.clone() })))
     }
-}
-
-fn recalled(message: &Message) -> Arc<Message> {
-    Arc::new(Message { content: RECALLED.into(), ..message.clone() })
 }
 
 /// A fact, or the note that it is missing.

@@ -255,9 +255,16 @@ impl Entry {
                 | Act::Read { .. }
                 | Act::Claim(_)
                 | Act::LoseClaimant { .. }
+                | Act::Add { .. }
                 | Act::Rate { .. }
                 | Act::SetStatus { .. } => true,
-                Act::Release(_) | Act::Resolve(_) | Act::Transfer { .. } | Act::Recall { .. } => false,
+                Act::Release(_)
+                | Act::Resolve(_)
+                | Act::Transfer { .. }
+                | Act::Recall { .. }
+                | Act::Edit { .. }
+                | Act::Delete { .. }
+                | Act::Erase { .. } => false,
             },
             Entry::Job(_) => false,
         }

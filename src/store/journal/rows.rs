@@ -8,10 +8,10 @@ use std::{
 use crate::{
     domain::{
         conversation::Conversation,
-        ids::{ConversationId, Seq, ShopId, UserId},
+        ids::{ConversationId, Seq, ShopId, Timestamp, UserId},
         people::Status,
     },
-    store::{messages, receipts, tickets, timeline},
+    store::{file_uses, messages, receipts, tickets, timeline},
 };
 
 #[derive(Debug, Default)]
@@ -25,14 +25,33 @@ pub struct Rows {
     pub tickets: BTreeMap<(ConversationId, i64), tickets::Change>,
     /// By conversation and `seq`.
     pub messages: Vec<messages::New>,
-    /// Messages that have been taken back, new ones among them.
-    pub recalls: BTreeSet<(ConversationId, Seq)>,
+    /// Messages that have another content than they had, new ones among them.
+    pub contents: BTreeMap<(ConversationId, Seq), messages::Rewritten>,
+    /// Where this server's files are shown from now on.
+    pub shown: Vec<file_uses::New>,
+    /// Of whose contents the audit log must keep nothing.
+    pub erased: BTreeSet<(ConversationId, Seq)>,
+    pub audit: Vec<Audited>,
     pub receipts: Vec<receipts::New>,
     /// Conversations that have been claimed: what was acked before is forgotten, and then `acks` are written.
     pub forgotten_acks: BTreeSet<ConversationId>,
     pub acks: BTreeMap<(ConversationId, UserId), Seq>,
     pub timeline: Vec<timeline::New>,
     pub statuses: BTreeMap<(ShopId, UserId), Status>,
+}
+
+/// An act of a shop's admin, for the audit log.
+#[derive(Debug)]
+pub struct Audited {
+    pub shop: ShopId,
+    pub by: UserId,
+    pub at: Timestamp,
+    pub address: Arc<str>,
+    pub what: &'static str,
+    pub message: (ConversationId, Seq),
+    /// The contents.
+    pub before: Option<Arc<str>>,
+    pub after: Option<Arc<str>>,
 }
 
 impl Rows {

@@ -12,12 +12,5 @@ mod kind;
 pub mod serve;
 pub mod upload;
 
-use std::path::{Path, PathBuf};
-
 /// The URL under which a file is read.
 pub const URL: &str = "/files/{key}/{name}";
-
-/// Where a file lies. The key is hexadecimal, so nothing in it leaves the directory.
-fn path_of(directory: &Path, key: &str) -> PathBuf {
-    directory.join(key)
-}

@@ -14,7 +14,7 @@ use actix_web::{
     web::{self, Bytes},
 };
 
-use super::{kind, path_of};
+use super::kind;
 use crate::{
     actors::node::{Node, blocking},
     domain::refusal::Refusal,
@@ -22,7 +22,10 @@ use crate::{
         api::{output::Answer, settings::ApiSettings},
         etag,
     },
-    store::{Error, files},
+    store::{
+        Error,
+        files::{self, path_of},
+    },
 };
 
 fn is_key(key: &str) -> bool {

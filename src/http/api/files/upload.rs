@@ -9,7 +9,6 @@ use serde::Serialize;
 use super::{
     form,
     kind::{self, Kind},
-    path_of,
 };
 use crate::{
     actors::{
@@ -25,7 +24,7 @@ use crate::{
         schema,
         settings::{ApiSettings, Door},
     },
-    store::files,
+    store::files::{self, path_of},
 };
 
 #[derive(Serialize)]

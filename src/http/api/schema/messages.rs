@@ -112,6 +112,24 @@ pub struct Send {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(example = json!({ "id": "call-81", "as": "b1", "content": { "kind": "text", "text": "By telephone: wants it in blue" } }))]
+pub struct Addition {
+    /// The idempotency key: the same again stores nothing twice.
+    #[schema(min_length = 1, max_length = 64)]
+    pub id: String,
+    /// The buyer, or an agent of the shop.
+    #[serde(rename = "as")]
+    pub member: String,
+    pub content: Content,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({ "content": { "kind": "text", "text": "Hello, and welcome" } }))]
+pub struct Edit {
+    pub content: Content,
+}
+
+#[derive(Serialize, ToSchema)]
 #[schema(example = json!({ "conversation": 17, "seq": 1, "at": "2026-11-20T10:00:00.000Z", "duplicate": false }))]
 pub struct Sent {
     pub conversation: i64,

@@ -75,3 +75,28 @@ pub struct Tickets {
     /// How many messages of theirs are meant; with `count=true`, where messages are sought.
     pub messages: Option<i64>,
 }
+
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({ "uid": "b1" }))]
+pub struct Erase {
+    #[schema(max_length = 128, pattern = "^[A-Za-z0-9_.:@-]+$")]
+    pub uid: String,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ErasureState {
+    Running,
+    Done,
+}
+
+/// How far an erasure is, and what it has removed.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({ "uid": "b1", "state": "done", "messages": 12, "files": 1, "comments": 0 }))]
+pub struct Erasure {
+    pub uid: String,
+    pub state: ErasureState,
+    pub messages: i64,
+    pub files: i64,
+    pub comments: i64,
+}

@@ -200,7 +200,7 @@ fn a_message_is_taken_back_in_the_batch_that_stores_it() {
     assert!(matches!(&answers[1], Answer::Outcome(Outcome::Recalled { first_time: true, now, .. })
         if now.last.as_ref().is_some_and(|last| *last.content == *RECALLED)));
     assert!(matches!(answers[2], Answer::Outcome(Outcome::Recalled { first_time: false, .. })));
-    assert_eq!(rows.recalls.len(), 1);
+    assert_eq!(rows.contents.len(), 1);
 }
 
 #[test]

@@ -1,0 +1,49 @@
+//! What somebody of a shop may do with its records.
+
+use super::people::Role;
+
+/// An act on a shop's records that not everybody who works there may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Permission {
+    /// Adding a message on behalf of the buyer or an agent.
+    AddMessage,
+    EditMessage,
+    DeleteMessage,
+    /// Removing what a person has written.
+    ErasePerson,
+}
+
+/// Each permission, and the least role that has it.
+const GRANTED: [(Permission, Role); 4] = [
+    (Permission::AddMessage, Role::Admin),
+    (Permission::EditMessage, Role::Admin),
+    (Permission::DeleteMessage, Role::Admin),
+    (Permission::ErasePerson, Role::Admin),
+];
+
+impl Role {
+    /// What no row grants, nobody may.
+    pub fn may(self, permission: Permission) -> bool {
+        GRANTED.iter().any(|(granted, least)| *granted == permission && self >= *least)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_role_may_do_what_its_rows_say() {
+        use Permission::{AddMessage, DeleteMessage, EditMessage, ErasePerson};
+        let all = [AddMessage, EditMessage, DeleteMessage, ErasePerson];
+        assert_eq!(GRANTED.map(|(permission, _)| permission), all, "each once");
+        for role in Role::ALL {
+            let may: Vec<Permission> = all.into_iter().filter(|permission| role.may(*permission)).collect();
+            let expected: &[Permission] = match role {
+                Role::Agent | Role::Supervisor => &[],
+                Role::Admin => &all,
+            };
+            assert_eq!(may, expected, "{role:?}");
+        }
+    }
+}

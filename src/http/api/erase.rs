@@ -1,0 +1,101 @@
+//! Erasing what a person has written in a shop.
+
+use std::time::Duration;
+
+use actix_web::{HttpRequest, web};
+use serde::Serialize;
+
+use super::{
+    access,
+    input::Body,
+    output::{Answer, accepted, ok},
+    schema,
+    settings::ApiSettings,
+};
+use crate::{
+    actors::{erasure, journal::write, node::Node, now, session::Identity},
+    domain::{permission::Permission, refusal::Refusal},
+    store::{audit, erasures, users},
+};
+
+/// The answer waits so long for the end.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+#[derive(Serialize)]
+struct Shown {
+    uid: String,
+    state: &'static str,
+    messages: i64,
+    files: i64,
+    comments: i64,
+}
+
+/// Removes what a person has written in a shop: the content of messages, uploaded files that its conversations have shown, and comments
+/// on its service.
+///
+/// For admins of the shop. Where it takes long it goes on by itself, and the same request says how far it is.
+#[utoipa::path(
+    post,
+    path = "/shops/{shop}/erase",
+    tag = "records",
+    params(("shop" = String, Path, description = "The shop")),
+    request_body = schema::Erase,
+    responses(
+        (status = 200, description = "Done", body = schema::Erasure),
+        (status = 202, description = "It goes on", body = schema::Erasure),
+        (status = 403, description = "An agent of the shop, but no admin, or an operator: `forbidden`"),
+        (status = 404, description = "No such shop, or somebody who has never written in it: `not_found`"),
+    ),
+)]
+pub async fn erase(
+    request: HttpRequest,
+    node: web::Data<Node>,
+    api: web::Data<ApiSettings>,
+    me: Identity,
+    shop: web::Path<String>,
+    body: Body,
+) -> Answer {
+    let (shop, uid) = (shop.into_inner(), body.fields().name("uid")?.to_owned());
+    let (asked, who, name) = (uid.clone(), me.clone(), shop.clone());
+    let person = node
+        .read(move |db| {
+            let shop = match access::permitted(db, &who, &name, Permission::ErasePerson)? {
+                Ok(row) => row.shop().id,
+                Err(refusal) => return Ok(Err(refusal)),
+            };
+            let Some(user) = users::by_uid(db, &asked)? else { return Ok(Err(Refusal::NotFound)) };
+            let person = user.person().id;
+            Ok(if erasures::has_been(db, shop, person)? { Ok(person) } else { Err(Refusal::NotFound) })
+        })
+        .await??;
+    let (subject, address) = (uid.clone(), api.address(&request).to_string());
+    let erasure = write(&node.journal, move |db| {
+        let shop = access::permitted(db, &me, &shop, Permission::ErasePerson)??.shop().id;
+        let (by, at) = (me.person.id, now());
+        let (erasure, is_new) = erasures::ask(db, shop, person, by, at)?;
+        if is_new {
+            let act = audit::Act {
+                shop: Some(shop),
+                by,
+                address: Some(&address),
+                what: "person.erased",
+                subject: &subject,
+                before: None,
+                after: None,
+            };
+            audit::insert(db, &act, at)?;
+        }
+        Ok(erasure)
+    })
+    .await?;
+    let id = erasure.id;
+    let erasing = erasure::run(node.clone().into_inner(), api.options.files_dir.clone(), id);
+    let erasing = actix_web::rt::spawn(erasing);
+    _ = actix_web::rt::time::timeout(PATIENCE, erasing).await;
+    let row = node.read(move |db| erasures::find(db, id)).await?.ok_or(Refusal::BUSY)?;
+    let erasures::Row { messages, files, comments, done_at, .. } = row;
+    match done_at {
+        Some(_) => ok(Shown { uid, state: "done", messages, files, comments }),
+        None => accepted(Shown { uid, state: "running", messages, files, comments }),
+    }
+}
