@@ -11,7 +11,7 @@ use actix::prelude::*;
 
 use super::{
     attendance::{Attendance, Attends},
-    cluster_link::{Arrived, ClusterLink},
+    cluster_link::{self, Arrived, ClusterLink},
     direct_dispatcher::DirectDispatcher,
     fanout::Fanout,
     journal::Journal,
@@ -277,6 +277,11 @@ impl Actor for ChatServer {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.run_interval(JUST_LEFT.min(self.idle), |this, _| this.rest());
+        ctx.run_interval(cluster_link::ACTIVITY, |this, _| {
+            if let Some(link) = &mut this.link {
+                link.tell_activity(&this.whereabouts);
+            }
+        });
     }
 }
 
@@ -285,8 +290,8 @@ impl Handler<Tell> for ChatServer {
 
     fn handle(&mut self, Tell { told, relay }: Tell, _: &mut Self::Context) {
         self.tell_all(&told, false);
-        if let (Some(relay), Some(link)) = (relay, &self.link) {
-            link.relay(&relay, &self.whereabouts);
+        if let (Some(relay), Some(link)) = (relay, &mut self.link) {
+            link.relay(relay, &self.whereabouts);
         }
     }
 }

@@ -2,12 +2,13 @@
 //! the `ChatServer`. It never waits for a node.
 
 use std::{
+    collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use actix::prelude::*;
@@ -19,7 +20,8 @@ use super::{
 };
 use crate::{
     domain::{
-        ids::{NodeId, ShopId, UserId},
+        command::Outcome,
+        ids::{ConversationId, NodeId, ShopId, UserId},
         whereabouts::Whereabouts,
     },
     protocol::envelope::Envelope,
@@ -33,6 +35,8 @@ use crate::{
 /// So much news may wait for the `ChatServer` before reading pauses; the stream, which is bounded, holds the rest.
 const WAITING_MAX: usize = 20_000;
 const PAUSE: Duration = Duration::from_millis(2);
+/// Where nobody takes part in a conversation, and only agents see that it goes on, its messages are told so often.
+pub const ACTIVITY: Duration = Duration::from_millis(250);
 
 /// What has come over the link.
 #[derive(Message, Debug)]
@@ -65,6 +69,14 @@ impl Drop for Waiting {
 
 pub struct ClusterLink {
     link: Arc<Link>,
+    /// The conversations of which nodes where nobody takes part in them have just been told a message.
+    activity: HashMap<ConversationId, Activity>,
+}
+
+struct Activity {
+    told: Instant,
+    /// The last one since.
+    pending: Option<Relay>,
 }
 
 impl ClusterLink {
@@ -80,12 +92,18 @@ impl ClusterLink {
         redelivery: Addr<Redelivery>,
     ) -> std::io::Result<ClusterLink> {
         let count = Arc::new(AtomicUsize::new(0));
+        let (started, complained) = (Instant::now(), AtomicU64::new(0));
         let deliver = move |arrival| match arrival {
             Arrival::Event { from, payload } => match Envelope::decode(&payload) {
                 Ok(news) => chat.do_send(Arrived::News { from, news, waiting: Waiting::one(&count) }),
+                // From a node of another version, for as long as they are replaced: what it was about is in the store.
                 Err(error) => {
                     metrics::counter!("shopbell_link_unknown_total").increment(1);
-                    tracing::warn!(%error, node = %from, "news from another node is not understood");
+                    let second = started.elapsed().as_secs() + 1;
+                    if complained.swap(second, Ordering::Relaxed) != second {
+                        tracing::warn!(%error, node = %from, "news from another node is not understood");
+                        redelivery.do_send(SweepNow);
+                    }
                 }
             },
             Arrival::Node { node, name, users, shops } => {
@@ -105,7 +123,7 @@ impl ClusterLink {
             Arrival::Down => tracing::warn!("the link to other nodes is down: this node serves its own sessions"),
         };
         let link = Arc::new(Link::start(redis, keys, settings, deliver)?);
-        Ok(ClusterLink { link })
+        Ok(ClusterLink { link, activity: HashMap::new() })
     }
 
     /// What ends the link when the server stops.
@@ -114,11 +132,50 @@ impl ClusterLink {
     }
 
     /// Tells the nodes where somebody is concerned.
-    pub fn relay(&self, relay: &Relay, whereabouts: &Whereabouts) {
-        let nodes = whereabouts.nodes_of(relay.users.iter().copied(), relay.shop);
+    pub fn relay(&mut self, relay: Relay, whereabouts: &Whereabouts) {
+        let everywhere = whereabouts.nodes_of(relay.users.iter().copied(), relay.shop);
+        match weight(&relay.news) {
+            Some((of, Weight::Message)) => {
+                let now = Instant::now();
+                if self.activity.get(&of).is_some_and(|activity| now - activity.told < ACTIVITY) {
+                    let taking_part = whereabouts.nodes_of(relay.users.iter().copied(), None);
+                    self.relay_to(&taking_part, &relay.news, whereabouts);
+                    let pending = (taking_part.len() < everywhere.len()).then_some(relay);
+                    self.activity.entry(of).and_modify(|activity| activity.pending = pending);
+                    return;
+                }
+                if !everywhere.is_empty() {
+                    self.activity.insert(of, Activity { told: now, pending: None });
+                }
+            }
+            Some((of, Weight::Change)) => self.tell_activity_of(of, whereabouts),
+            None => {}
+        }
+        self.relay_to(&everywhere, &relay.news, whereabouts);
+    }
+
+    /// Tells of the messages that nodes were not told of at once, of each conversation the last.
+    pub fn tell_activity(&mut self, whereabouts: &Whereabouts) {
+        let now = Instant::now();
+        self.activity.retain(|_, activity| activity.pending.is_some() || now - activity.told < ACTIVITY);
+        let pending: Vec<ConversationId> = self.activity.keys().copied().collect();
+        pending.into_iter().for_each(|of| self.tell_activity_of(of, whereabouts));
+    }
+
+    fn tell_activity_of(&mut self, of: ConversationId, whereabouts: &Whereabouts) {
+        let Some(activity) = self.activity.get_mut(&of) else { return };
+        let Some(relay) = activity.pending.take() else { return };
+        activity.told = Instant::now();
+        let mut nodes = whereabouts.nodes_of(relay.users.iter().copied(), relay.shop);
+        let told = whereabouts.nodes_of(relay.users.iter().copied(), None);
+        nodes.retain(|node| !told.contains(node));
+        self.send(&nodes, &relay.news);
+    }
+
+    fn relay_to(&self, nodes: &[NodeId], news: &Envelope, whereabouts: &Whereabouts) {
         let skipped = whereabouts.nodes().count() - nodes.len();
         metrics::counter!("shopbell_link_skipped_total").increment(skipped as u64);
-        self.send(&nodes, &relay.news);
+        self.send(nodes, news);
     }
 
     pub fn tell_all_nodes(&self, news: &Envelope, whereabouts: &Whereabouts) {
@@ -140,7 +197,32 @@ impl ClusterLink {
 
     pub fn send(&self, nodes: &[NodeId], news: &Envelope) {
         if !nodes.is_empty() {
-            self.link.send(nodes, news.encode().into());
+            let news = news.encode();
+            metrics::counter!("shopbell_link_sent_bytes_total").increment((news.len() * nodes.len()) as u64);
+            self.link.send(nodes, news.into());
         }
+    }
+}
+
+/// How much other nodes have to know of news of a conversation.
+enum Weight {
+    /// One of many: who does not take part in it only sees that it goes on.
+    Message,
+    /// Everything, and after all that was before it.
+    Change,
+}
+
+/// Of which conversation these are news, if of one.
+fn weight(news: &Envelope) -> Option<(ConversationId, Weight)> {
+    let Envelope::Happened { outcome, .. } = news else { return None };
+    match outcome {
+        // While it waits, messages are for all agents on duty.
+        Outcome::Stored { now, cause: None, .. } if now.conversation.claimant().is_some() => {
+            Some((now.conversation.id, Weight::Message))
+        }
+        Outcome::Stored { now, .. } | Outcome::Changed { now, .. } | Outcome::Recalled { now, .. } => {
+            Some((now.conversation.id, Weight::Change))
+        }
+        _ => None,
     }
 }

@@ -1,5 +1,6 @@
-//! What nodes tell each other, as JSON. A node passes over what it does not understand, so that old and new ones can run side by side
-//! while they are replaced one after the other.
+//! What nodes tell each other: one byte for the version, then a [`Wire`] as postcard writes it, without names. A node passes over what it
+//! does not understand, so that old and new ones can run side by side while they are replaced one after the other: what one misses
+//! meanwhile it finds in the store.
 
 use std::sync::Arc;
 
@@ -12,6 +13,10 @@ use crate::domain::{
     ids::{ConversationId, Seq, ShopId, Timestamp, UserId},
     people::{self, Role, Status},
 };
+
+/// Of what is written here. It is counted up by every change but a variant added at the end of an enum, since a field that is added,
+/// removed or moved makes others of the rest.
+const VERSION: u8 = 1;
 
 /// News from another node.
 #[derive(Clone, Debug)]
@@ -56,61 +61,40 @@ pub enum Envelope {
 
 /// It is not from a node that this one understands.
 #[derive(Debug, thiserror::Error)]
-#[error("not an envelope: {0}")]
-pub struct Unknown(#[from] serde_json::Error);
+pub enum Unknown {
+    #[error("of another version")]
+    Version,
+    #[error("not an envelope: {0}")]
+    Content(#[from] postcard::Error),
+}
 
 impl Envelope {
     pub fn encode(&self) -> Vec<u8> {
         // Writing numbers and text into memory does not fail.
-        serde_json::to_vec(&Wire::of(self)).unwrap_or_default()
+        postcard::to_extend(&Wire::of(self), vec![VERSION]).unwrap_or_default()
     }
 
     /// # Errors
     /// [`Unknown`].
     pub fn decode(bytes: &[u8]) -> Result<Envelope, Unknown> {
-        Ok(serde_json::from_slice::<Wire>(bytes)?.envelope())
+        let Some((&VERSION, content)) = bytes.split_first() else { return Err(Unknown::Version) };
+        Ok(postcard::from_bytes::<Wire>(content)?.envelope())
     }
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
 enum Wire {
-    Happened {
-        #[serde(flatten)]
-        outcome: Box<Happened>,
-        except: Option<u64>,
-    },
-    Typing {
-        conversation: Box<Conversation>,
-        by: Person,
-        side: i16,
-        on: bool,
-    },
-    Seen {
-        user: i64,
-        online: bool,
-        shops: Vec<i64>,
-    },
-    Here {
-        users: Vec<i64>,
-        shops: Vec<i64>,
-    },
-    Works {
-        shop: i64,
-        on: bool,
-    },
-    AgentsChanged {
-        shop: i64,
-    },
-    Revoked {
-        user: i64,
-        before: i64,
-    },
+    Happened { outcome: Box<Happened>, except: Option<u64> },
+    Typing { conversation: Box<Conversation>, by: Person, side: i16, on: bool },
+    Seen { user: i64, online: bool, shops: Vec<i64> },
+    Here { users: Vec<i64>, shops: Vec<i64> },
+    Works { shop: i64, on: bool },
+    AgentsChanged { shop: i64 },
+    Revoked { user: i64, before: i64 },
 }
 
 /// Outcomes that concern anybody beside the one who asked.
 #[derive(Serialize, Deserialize)]
-#[serde(tag = "what", rename_all = "snake_case")]
 enum Happened {
     Stored {
         now: Conversation,
@@ -184,17 +168,23 @@ struct Agent {
     status: Word<Status>,
 }
 
+/// A message of a conversation that is told with it.
 #[derive(Serialize, Deserialize)]
 struct Message {
-    conversation: i64,
     seq: Seq,
-    shop: Option<Arc<str>>,
-    from: Person,
+    from: Who,
     speaker: Word<Speaker>,
     side: i16,
     content: Arc<str>,
     client_id: Arc<str>,
     at: i64,
+}
+
+/// Somebody in a conversation, who is told with it, or somebody else.
+#[derive(Serialize, Deserialize)]
+enum Who {
+    Reader(i16),
+    Other(Person),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -225,7 +215,6 @@ struct Conversation {
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
 enum StateWord {
     Direct,
     Waiting,
@@ -247,8 +236,8 @@ macro_rules! words {
 
         impl<'de> Deserialize<'de> for Word<$type> {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let word = std::borrow::Cow::<str>::deserialize(deserializer)?;
-                <$type>::parse(&word).map(Word).ok_or_else(|| serde::de::Error::custom("an unknown word"))
+                let word = <&str>::deserialize(deserializer)?;
+                <$type>::parse(word).map(Word).ok_or_else(|| serde::de::Error::custom("an unknown word"))
             }
         }
     )*};
@@ -309,7 +298,7 @@ impl Happened {
         match outcome {
             Outcome::Stored { now, message, cause } => Happened::Stored {
                 now: Conversation::of(&now.conversation),
-                message: Message::of(message),
+                message: Message::of(message, &now.conversation),
                 cause: cause.map(Word),
             },
             Outcome::Moved { now, by, side, moved } => Happened::Moved {
@@ -351,8 +340,9 @@ impl Happened {
     fn outcome(self) -> Outcome {
         match self {
             Happened::Stored { now, message, cause } => {
-                let message = Arc::new(message.message());
-                let now = command::Snapshot { conversation: now.conversation(), last: Some(message.clone()) };
+                let conversation = now.conversation();
+                let message = Arc::new(message.message(&conversation));
+                let now = command::Snapshot { conversation, last: Some(message.clone()) };
                 Outcome::Stored { now: Arc::new(now), message, cause: cause.map(|cause| cause.0) }
             }
             Happened::Moved { now, by, side, delivered, read } => Outcome::Moved {
@@ -426,13 +416,26 @@ impl Agent {
     }
 }
 
+impl Who {
+    fn of(person: &people::Person, of: &conversation::Conversation) -> Who {
+        let reads = |side: &Which| of.reader(*side).is_some_and(|reader| **reader == *person);
+        let side = [Which::First, Which::Second].into_iter().find(reads);
+        side.map_or_else(|| Who::Other(Person::of(person)), |side| Who::Reader(side.index()))
+    }
+
+    fn person(self, of: &conversation::Conversation) -> Arc<people::Person> {
+        match self {
+            Who::Reader(side) => of.reader(Which::from_index(side)).unwrap_or(of.first_person()).clone(),
+            Who::Other(person) => person.person(),
+        }
+    }
+}
+
 impl Message {
-    fn of(message: &command::Message) -> Message {
+    fn of(message: &command::Message, of: &conversation::Conversation) -> Message {
         Message {
-            conversation: message.conversation.0,
             seq: message.seq,
-            shop: message.shop.clone(),
-            from: Person::of(&message.from),
+            from: Who::of(&message.from, of),
             speaker: Word(message.speaker),
             side: message.side.index(),
             content: message.content.clone(),
@@ -441,12 +444,12 @@ impl Message {
         }
     }
 
-    fn message(self) -> command::Message {
+    fn message(self, of: &conversation::Conversation) -> command::Message {
         command::Message {
-            conversation: ConversationId(self.conversation),
+            conversation: of.id,
             seq: self.seq,
-            shop: self.shop,
-            from: self.from.person(),
+            shop: of.shop().map(|shop| shop.shop.clone()),
+            from: self.from.person(of),
             speaker: self.speaker.0,
             side: Which::from_index(self.side),
             content: self.content,
@@ -458,17 +461,17 @@ impl Message {
 
 impl Snapshot {
     fn of(snapshot: &command::Snapshot) -> Snapshot {
+        let of = &snapshot.conversation;
         Snapshot {
-            conversation: Conversation::of(&snapshot.conversation),
-            last: snapshot.last.as_deref().map(Message::of),
+            conversation: Conversation::of(of),
+            last: snapshot.last.as_deref().map(|last| Message::of(last, of)),
         }
     }
 
     fn snapshot(self) -> command::Snapshot {
-        command::Snapshot {
-            conversation: self.conversation.conversation(),
-            last: self.last.map(|last| Arc::new(last.message())),
-        }
+        let conversation = self.conversation.conversation();
+        let last = self.last.map(|last| Arc::new(last.message(&conversation)));
+        command::Snapshot { conversation, last }
     }
 }
 
@@ -628,8 +631,19 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_an_error() {
-        for bytes in [&b""[..], b"{}", br#"{"type":"from_the_future","x":1}"#, b"\xff"] {
-            assert!(Envelope::decode(bytes).is_err());
+        let known = Envelope::AgentsChanged { shop: ShopId(1) }.encode();
+        let of_another_version = [&[VERSION + 1], &known[1..]].concat();
+        let cut_off = Envelope::Happened { outcome: outcomes().remove(0), except: None }.encode();
+        let cut_off = &cut_off[..cut_off.len() - 1];
+        for bytes in [
+            &b""[..],
+            br#"{"type":"works","shop":1,"on":true}"#,
+            &[VERSION],
+            &[VERSION, 99],
+            &of_another_version,
+            cut_off,
+        ] {
+            assert!(Envelope::decode(bytes).is_err(), "{bytes:?}");
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, PoisonError, atomic::Ordering},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -25,6 +26,8 @@ use crate::{
 /// How many commands and bytes go into one pipeline, about.
 const COMMANDS: usize = 512;
 const BYTES: usize = 1 << 20;
+/// How long what comes after a sending waits for company: each costs Redis and its reader the same, however much is in it.
+const COMPANY: Duration = Duration::from_millis(2);
 /// How many members a set is given with one command.
 const MEMBERS: usize = 5_000;
 /// The life of another's stream is prolonged this often by whoever writes to it.
@@ -80,6 +83,7 @@ impl Sender {
             let (waiting, changes, stopping) = self.wait();
             let changes = self.change(&changes);
             let mut loads = self.number(waiting);
+            let sends = self.up && !loads.is_empty();
             if self.up {
                 let sent = self.carry_out(&changes).and_then(|()| self.send(&mut loads));
                 self.note(sent);
@@ -95,6 +99,9 @@ impl Sender {
             if Instant::now() >= self.due || !self.up {
                 let beaten = self.heartbeat();
                 self.note(beaten);
+            }
+            if sends {
+                thread::sleep(COMPANY);
             }
         }
     }
