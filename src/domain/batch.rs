@@ -1,12 +1,27 @@
-//! Group commit without a timer: an idle writer gets what has come at once; what gathers while it is busy is the next batch.
+//! Group commit: an idle writer gets what has come at once, and what gathers while it is busy is the next batch.
+//!
+//! Those who have been told that a large batch is written answer one after the other. Were the first of them written at once, large batches
+//! and tiny ones would take turns, and each costs a transaction: so the next one waits for company, as long as the last one took, or until
+//! it is as large. A writer that is not busy is not made to wait.
 
-use std::collections::VecDeque;
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+/// A batch of so many is large.
+const LARGE: usize = 16;
+/// No batch waits longer for company.
+const COMPANY: Duration = Duration::from_millis(20);
 
 /// Entries that wait for a writer with one batch in flight.
 #[derive(Debug)]
 pub struct Batcher<T> {
     waiting: VecDeque<T>,
-    in_flight: bool,
+    /// How many are in flight, and since when.
+    in_flight: Option<(usize, Instant)>,
+    /// The next batch waits to become so large, until then.
+    company: Option<(usize, Instant)>,
     capacity: usize,
     largest: usize,
 }
@@ -14,7 +29,7 @@ pub struct Batcher<T> {
 impl<T> Batcher<T> {
     /// At most `capacity` entries wait, and at most `largest` go into one batch.
     pub fn new(capacity: usize, largest: usize) -> Batcher<T> {
-        Batcher { waiting: VecDeque::new(), in_flight: false, capacity, largest: largest.max(1) }
+        Batcher { waiting: VecDeque::new(), in_flight: None, company: None, capacity, largest: largest.max(1) }
     }
 
     /// Takes an entry, or gives it back when too many wait already.
@@ -29,23 +44,27 @@ impl<T> Batcher<T> {
         Ok(())
     }
 
-    /// The next batch, in the order of arrival, if the writer is idle and anything waits.
-    pub fn next_batch(&mut self) -> Option<Vec<T>> {
-        if self.in_flight || self.waiting.is_empty() {
+    /// When the writer takes a batch: `None` while it has one.
+    pub fn free(&self, now: Instant) -> Option<Instant> {
+        let waits = self.company.filter(|(size, _)| self.waiting.len() < *size);
+        self.in_flight.is_none().then(|| waits.map_or(now, |(_, until)| until.max(now)))
+    }
+
+    /// The next batch, in the order of arrival, if the writer takes one and anything waits.
+    pub fn next_batch(&mut self, now: Instant) -> Option<Vec<T>> {
+        if self.waiting.is_empty() || self.free(now).is_none_or(|free| free > now) {
             return None;
         }
-        self.in_flight = true;
         let n = self.waiting.len().min(self.largest);
+        self.in_flight = Some((n, now));
         Some(self.waiting.drain(..n).collect())
     }
 
-    /// Whether the writer is idle and all that waits, if anything does, is so.
-    pub fn is_idle_but_for(&self, is_so: impl Fn(&T) -> bool) -> bool {
-        !self.in_flight && self.waiting.iter().all(is_so)
-    }
-
-    /// Puts entries before all that wait, whatever the capacity.
+    /// Puts entries of the batch in flight before all that wait, whatever the capacity. These have waited, and wait for no company.
     pub fn put_back(&mut self, entries: Vec<T>) {
+        if let Some((size, _)) = self.in_flight.as_mut().filter(|_| !entries.is_empty()) {
+            *size = 0;
+        }
         entries.into_iter().rev().for_each(|entry| self.waiting.push_front(entry));
     }
 
@@ -56,8 +75,15 @@ impl<T> Batcher<T> {
     }
 
     /// The batch in flight has been written, or refused.
-    pub fn written(&mut self) {
-        self.in_flight = false;
+    pub fn written(&mut self, now: Instant) {
+        let Some((size, since)) = self.in_flight.take() else { return };
+        let took = now.saturating_duration_since(since).min(COMPANY);
+        self.company = (size >= LARGE).then_some((size, now + took));
+    }
+
+    /// The next batch waits for nothing.
+    pub fn at_once(&mut self) {
+        self.company = None;
     }
 
     pub fn waiting(&self) -> usize {
@@ -67,32 +93,57 @@ impl<T> Batcher<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::Batcher;
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
 
     #[test]
     fn what_gathers_while_the_writer_is_busy_is_the_next_batch() {
-        let mut b = Batcher::new(4, 3);
+        let (mut b, now) = (Batcher::new(4, 3), Instant::now());
         b.push(1).unwrap();
-        assert_eq!(b.next_batch(), Some(vec![1]), "idle: at once");
+        assert_eq!(b.next_batch(now), Some(vec![1]), "idle: at once");
         (2..=5).for_each(|n| b.push(n).unwrap());
-        assert_eq!(b.next_batch(), None, "one batch in flight");
+        assert_eq!(b.next_batch(now + 9 * MS), None, "one batch in flight");
         assert_eq!(b.push(6), Err(6), "full");
-        b.written();
-        assert_eq!(b.next_batch(), Some(vec![2, 3, 4]), "in order, at most three");
-        assert!(!b.is_idle_but_for(|n| *n == 5), "not idle");
-        b.written();
-        assert!(b.is_idle_but_for(|n| *n == 5) && !b.is_idle_but_for(|n| *n == 6));
-        assert_eq!(b.next_batch(), Some(vec![5]));
+        b.written(now + 10 * MS);
+        assert_eq!(b.next_batch(now + 10 * MS), Some(vec![2, 3, 4]), "in order, at most three");
+        assert_eq!(b.free(now), None);
+        b.written(now + 20 * MS);
+        assert_eq!(b.next_batch(now + 20 * MS), Some(vec![5]));
         assert_eq!(b.waiting(), 0);
     }
 
     #[test]
+    fn after_a_large_batch_the_next_one_waits_for_company() {
+        let (mut b, now) = (Batcher::new(1_000, 1_000), Instant::now());
+        (0..20).for_each(|n| b.push(n).unwrap());
+        b.next_batch(now).expect("idle: at once");
+        b.written(now + 6 * MS);
+        b.push(20).unwrap();
+        assert_eq!(b.next_batch(now + 11 * MS), None);
+        assert_eq!(b.free(now + 11 * MS), Some(now + 12 * MS), "as long as the last one took");
+        (21..40).for_each(|n| b.push(n).unwrap());
+        assert_eq!(b.next_batch(now + 11 * MS).map(|batch| batch.len()), Some(20), "it is as large");
+        let later = now + 11 * MS + 10 * COMPANY;
+        b.written(later);
+        b.push(40).unwrap();
+        assert_eq!(b.free(later), Some(later + COMPANY), "no longer than that");
+        (41..60).for_each(|n| b.push(n).unwrap());
+        b.next_batch(later).expect("large");
+        b.put_back(vec![59]);
+        b.written(later + 5 * MS);
+        assert_eq!(b.next_batch(later + 5 * MS), Some(vec![59]), "it has waited");
+        b.written(later + 6 * MS);
+        assert_eq!(b.free(now), Some(now), "after a small one nobody waits");
+    }
+
+    #[test]
     fn what_is_put_back_comes_first_and_in_its_order() {
-        let mut b = Batcher::new(2, 3);
+        let (mut b, now) = (Batcher::new(2, 3), Instant::now());
         b.push(5).unwrap();
         b.push(6).unwrap();
         b.put_back(vec![3, 4]);
-        assert_eq!(b.next_batch(), Some(vec![3, 4, 5]));
+        assert_eq!(b.next_batch(now), Some(vec![3, 4, 5]));
         b.put_back(vec![4, 1]);
         assert_eq!(b.take_while(|n| *n > 3), [4]);
         assert_eq!(b.waiting(), 2);

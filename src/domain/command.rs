@@ -29,6 +29,28 @@ pub struct Command {
     pub act: Act,
 }
 
+impl Command {
+    /// Makes one ack of this and a later one of the same session in the same conversation; false where the two would not come to the same.
+    pub fn absorb(&mut self, later: &Command) -> bool {
+        let (
+            Act::Ack { conversation, seq, given, viewing },
+            Act::Ack { conversation: of, seq: upto, given: more, viewing: still },
+        ) = (&mut self.act, &later.act)
+        else {
+            return false;
+        };
+        // What was never given may be no message at all, and is refused alone.
+        let is_same = self.by.id == later.by.id && conversation == of && viewing == still;
+        if !is_same || !given.contains(*seq) || !more.contains(*upto) {
+            return false;
+        }
+        given.extend(more);
+        *seq = (*seq).max(*upto);
+        self.at = later.at;
+        true
+    }
+}
+
 #[derive(Clone, Debug)]
 pub enum Act {
     Send {
@@ -260,6 +282,38 @@ mod tests {
     use super::*;
     use crate::domain::{conversation::Parties, ids::UserId};
 
+    fn person(id: i64) -> Arc<Person> {
+        Arc::new(Person { id: UserId(id), uid: "x".into(), name: "x".into(), avatar: None })
+    }
+
+    #[test]
+    fn an_ack_says_what_those_before_it_say() {
+        let ack = |by, conversation, seq, given: &[(Seq, Seq)], viewing| {
+            let mut all = Given::default();
+            given.iter().for_each(|&(from, to)| all.insert(from, to));
+            let act = Act::Ack { conversation: ConversationId(conversation), seq, given: all, viewing };
+            Command { by: person(by), at: Timestamp(seq), act }
+        };
+        let first = ack(1, 1, 3, &[(1, 3)], false);
+        let absorbed = |later: &Command| {
+            let mut ack = first.clone();
+            ack.absorb(later).then_some(ack)
+        };
+        let both = absorbed(&ack(1, 1, 5, &[(1, 5)], false)).expect("the next one");
+        assert!(matches!(&both.act, Act::Ack { seq: 5, given, .. } if given.reach(0, 9) == 5));
+        let both = absorbed(&ack(1, 1, 2, &[(1, 2), (7, 7)], false)).expect("one that says less");
+        assert!(matches!(&both.act, Act::Ack { seq: 3, given, .. } if given.reach(0, 9) == 3 && given.contains(7)));
+        for other in [
+            ack(2, 1, 5, &[(1, 5)], false),
+            ack(1, 2, 5, &[(1, 5)], false),
+            ack(1, 1, 5, &[(1, 5)], true),
+            ack(1, 1, 9, &[(1, 5)], false),
+            Command { act: Act::Read { conversation: ConversationId(1), seq: 3 }, ..first.clone() },
+        ] {
+            assert!(absorbed(&other).is_none(), "{other:?}");
+        }
+    }
+
     #[test]
     fn the_key_of_an_added_message_is_nobody_elses() {
         let key = |shop: &str, id: &str| {
@@ -276,7 +330,6 @@ mod tests {
 
     #[test]
     fn of_several_movements_the_last_is_told() {
-        let person = |id| Arc::new(Person { id: UserId(id), uid: "x".into(), name: "x".into(), avatar: None });
         let parties = Parties::Direct { first: person(1), second: person(2) };
         let now = Arc::new(Conversation::new(ConversationId(1), parties, Timestamp(0)));
         let moved = |delivered, read| Outcome::Moved {

@@ -12,14 +12,10 @@ use std::{
 
 use actix::{Addr, Recipient};
 
-use super::{Done, Journal, Ready};
+use super::{Done, Journal, Ready, acks::Acks};
 use crate::{
     actors::mail::{Asked, Reply, Written},
-    domain::{
-        batch::Batcher,
-        command::{Act, Command, coalesce},
-        refusal::Refusal,
-    },
+    domain::{batch::Batcher, command::coalesce, refusal::Refusal},
     store::journal::{Answer, Entry, Writer},
 };
 
@@ -38,8 +34,6 @@ const FLIES: Duration = Duration::from_secs(3);
 const STANDS_STILL: Duration = Duration::from_secs(4);
 /// More writers than these do not hang at a time: each has a connection.
 const HANGING: usize = 3;
-/// Acks alone are not worth a transaction at once: they go with what comes next, or by themselves after so long.
-pub const HOLD: Duration = Duration::from_millis(10);
 /// How long a writer without a connection looks for one before it sees whether it is still wanted.
 const SEARCH: Duration = Duration::from_secs(1);
 
@@ -49,8 +43,9 @@ pub struct Lane {
     in_flight: Vec<InFlight>,
     /// The batches of writers that have been replaced.
     given_up: Vec<(Seat, Vec<InFlight>)>,
-    /// Acks wait for company, and somebody will see to them.
-    pub holds: bool,
+    acks: Acks,
+    /// When somebody will see to what waits for company.
+    watched: Option<Instant>,
     /// Since when the writer has been at its batch, or without a connection.
     busy_since: Option<Instant>,
     writer: mpsc::Sender<Vec<Entry>>,
@@ -85,12 +80,6 @@ pub struct Return {
     pub asked: Asked,
 }
 
-impl Waiting {
-    fn is_ack(&self) -> bool {
-        matches!(&self.entry, Entry::Command(Command { act: Act::Ack { .. }, .. }))
-    }
-}
-
 impl Return {
     fn tell(self, reply: Reply) {
         self.to.do_send(Written { reply, asked: self.asked });
@@ -117,8 +106,9 @@ impl Lane {
         Ok(Lane {
             batcher,
             in_flight,
-            holds: false,
             given_up,
+            acks: Acks::default(),
+            watched: None,
             busy_since: None,
             writer: send,
             seat,
@@ -143,35 +133,68 @@ impl Lane {
     }
 
     pub fn push(&mut self, waiting: Waiting) {
-        if let Err(waiting) = self.batcher.push(waiting) {
-            refuse(waiting, FULL);
+        match Acks::is_ack(&waiting.entry) {
+            Some(of) if self.acks.len() < CAPACITY => self.acks.hold(of, waiting),
+            _ => {
+                self.acks.before(&waiting.entry).into_iter().for_each(|ack| self.line_up(ack));
+                self.line_up(waiting);
+            }
         }
         self.write();
     }
 
-    /// Whether acks wait for company, so that somebody has to see to them in time.
-    pub fn needs_release(&self) -> bool {
-        !self.holds && self.batcher.waiting() > 0 && self.batcher.is_idle_but_for(Waiting::is_ack)
-    }
-
-    /// Writes what was held.
-    pub fn release(&mut self) {
-        self.holds = false;
-        self.write_all_there_is();
-    }
-
-    fn write(&mut self) {
-        if !self.batcher.is_idle_but_for(Waiting::is_ack) {
-            self.write_all_there_is();
+    fn line_up(&mut self, waiting: Waiting) {
+        if let Err(waiting) = self.batcher.push(waiting) {
+            refuse(waiting, FULL);
         }
     }
 
-    fn write_all_there_is(&mut self) {
-        let Some(batch) = self.batcher.next_batch() else { return };
+    /// How long from now somebody has to see to what waits for company, unless somebody does before.
+    pub fn watch(&mut self, now: Instant) -> Option<Duration> {
+        let due = self.due(now)?;
+        if self.watched.is_some_and(|at| at <= due) {
+            return None;
+        }
+        self.watched = Some(due);
+        Some(due.saturating_duration_since(now))
+    }
+
+    pub fn watched(&mut self) {
+        self.watched = None;
+        self.write();
+    }
+
+    /// When what waits is to be written, if anything does and the writer is idle.
+    fn due(&self, now: Instant) -> Option<Instant> {
+        let due = if self.batcher.waiting() > 0 { Some(now) } else { self.acks.due() };
+        Some(due?.max(self.batcher.free(now)?))
+    }
+
+    /// Writes all there is without waiting for company.
+    pub fn release(&mut self) {
+        self.batcher.at_once();
+        self.line_up_acks(Instant::now());
+        self.write();
+    }
+
+    fn line_up_acks(&mut self, now: Instant) {
+        let acks: Vec<Waiting> = self.acks.release(now).collect();
+        acks.into_iter().for_each(|ack| self.line_up(ack));
+    }
+
+    fn write(&mut self) {
+        let now = Instant::now();
+        if self.due(now).is_none_or(|due| due > now) {
+            return;
+        }
+        if self.acks.due().is_some_and(|due| due <= now) {
+            self.line_up_acks(now);
+        }
+        let Some(batch) = self.batcher.next_batch(now) else { return };
         metrics::histogram!("shopbell_journal_batch_entries").record(batch.len() as f64);
         let split = |Waiting { entry, back, since }| (entry, InFlight { back, since });
         let (entries, in_flight) = batch.into_iter().map(split).unzip();
-        (self.in_flight, self.busy_since) = (in_flight, Some(Instant::now()));
+        (self.in_flight, self.busy_since) = (in_flight, Some(now));
         if self.writer.send(entries).is_err() {
             tracing::error!("a writer of the journal is gone");
         }
@@ -192,6 +215,7 @@ impl Lane {
                 Fate::Later(entry) => later.push(Waiting { entry, back, since }),
             }
         }
+        metrics::counter!("shopbell_journal_put_off_total").increment(later.len() as u64);
         self.batcher.put_back(later);
         if ready {
             self.ready(of); // The next batch is on its way while this one is told.
@@ -215,7 +239,7 @@ impl Lane {
         if of != self.seat {
             return;
         }
-        self.batcher.written();
+        self.batcher.written(Instant::now());
         self.busy_since = None;
         self.write();
     }
@@ -226,6 +250,7 @@ impl Lane {
         if busy < WAITS {
             return;
         }
+        self.line_up_acks(now);
         let is_old = |waiting: &Waiting| now.saturating_duration_since(waiting.since) >= WAITS;
         self.batcher.take_while(is_old).into_iter().for_each(|waiting| refuse(waiting, Refusal::BUSY));
         if busy < FLIES {
@@ -246,7 +271,7 @@ impl Lane {
 
     /// Whether everything that has come is written, or refused.
     pub fn is_idle(&self) -> bool {
-        self.in_flight.is_empty() && self.batcher.waiting() == 0
+        self.in_flight.is_empty() && self.batcher.waiting() == 0 && self.acks.len() == 0
     }
 }
 

@@ -3,6 +3,7 @@
 //! On SQLite there is one lane. On PostgreSQL a shop's conversations always take the same one, so that what comes of them comes in the
 //! order in which it was committed; jobs have a lane that has nothing to do with conversations.
 
+mod acks;
 mod call;
 mod checkpoint;
 mod lane;
@@ -54,11 +55,13 @@ impl Journal {
         self.drain();
     }
 
-    /// Sees to it that acks which wait for company are written in time.
-    fn release_later(&mut self, number: usize, ctx: &mut Context<Self>) {
-        if let Some(lane) = self.lanes.get_mut(number).filter(|lane| lane.needs_release()) {
-            lane.holds = true;
-            ctx.run_later(lane::HOLD, move |this, _| this.lanes[number].release());
+    /// Sees to it that what waits for company is written in time.
+    fn watch(&mut self, number: usize, ctx: &mut Context<Self>) {
+        if let Some(wait) = self.lanes.get_mut(number).and_then(|lane| lane.watch(Instant::now())) {
+            ctx.run_later(wait, move |this, ctx| {
+                this.lanes[number].watched();
+                this.watch(number, ctx);
+            });
         }
     }
 
@@ -103,7 +106,7 @@ impl Handler<Done> for Journal {
         if let Some(lane) = self.lanes.get_mut(number) {
             lane.done(of, fates, ready);
         }
-        self.release_later(number, ctx);
+        self.watch(number, ctx);
         self.drain();
     }
 }
@@ -121,7 +124,7 @@ impl Handler<Ready> for Journal {
         if let Some(lane) = self.lanes.get_mut(number) {
             lane.ready(of);
         }
-        self.release_later(number, ctx);
+        self.watch(number, ctx);
     }
 }
 
@@ -143,7 +146,7 @@ impl Handler<Append> for Journal {
         if let Some(lane) = self.lanes.get_mut(number) {
             lane.push(Waiting { entry, back: Some(Return { to, asked }), since: Instant::now() });
         }
-        self.release_later(number, ctx);
+        self.watch(number, ctx);
     }
 }
 
@@ -154,9 +157,10 @@ struct Run(Box<dyn Job>);
 impl Handler<Run> for Journal {
     type Result = ();
 
-    fn handle(&mut self, Run(job): Run, _: &mut Self::Context) {
+    fn handle(&mut self, Run(job): Run, ctx: &mut Self::Context) {
         if let Some(lane) = self.lanes.last_mut() {
             lane.push(Waiting { entry: Entry::Job(job), back: None, since: Instant::now() });
+            self.watch(self.lanes.len() - 1, ctx);
         }
     }
 }

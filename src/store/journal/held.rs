@@ -7,8 +7,8 @@ use std::{
 
 use crate::domain::ids::ConversationId;
 
-/// So often a conversation is passed over before it is waited for.
-const PASSED_OVER: u32 = 3;
+/// So often a conversation is passed over before it is waited for: another transaction is soon over, and to be passed over costs one.
+const PASSED_OVER: u32 = 1;
 /// What has been waited for in vain is not waited for again for so long.
 const KEPT: Duration = Duration::from_secs(1);
 /// More than these and the memory starts anew.
@@ -61,13 +61,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_passed_over_three_times_then_awaited_and_then_given_up_for_a_while() {
+    fn it_is_passed_over_then_awaited_and_then_given_up_for_a_while() {
         let (mut held, id) = (Held::default(), ConversationId(1));
         let wanted = BTreeSet::from([id, ConversationId(2)]);
-        for _ in 0..3 {
-            assert_eq!(held.awaited(&wanted), []);
-            assert!(!held.is_kept(id));
-        }
+        assert_eq!(held.awaited(&wanted), []);
+        assert!(!held.is_kept(id));
         assert_eq!(held.awaited(&wanted), [id]);
         assert!(held.is_kept(id), "in vain");
         assert_eq!(held.awaited(&wanted), [], "not again so soon");
