@@ -7,7 +7,10 @@ use std::time::{Duration, Instant};
 use shopbell_harness::{Fleet, TestPostgres, json, talker::Talker};
 use tokio::task::JoinHandle;
 
-use crate::alone::{NODES, alone, sized};
+use crate::{
+    alone::{NODES, alone, sized},
+    cost::Cost,
+};
 
 const BUYERS: usize = 60;
 const AGENTS: usize = 6;
@@ -72,11 +75,13 @@ async fn acked_a_second(nodes: usize, time: Duration) -> f64 {
         tasks.push(tokio::spawn(flood(buyer, uid, conversation, Arc::clone(&acked), Arc::clone(&stop))));
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let (before, since) = (acked.load(Ordering::Relaxed), Instant::now());
-    let usage = Usage::now(&fleet);
+    let count = || acked.load(Ordering::Relaxed);
+    let before = Cost::now(&fleet, count()).await;
+    let (first, since) = (count(), Instant::now());
     tokio::time::sleep(time).await;
-    let rate = (acked.load(Ordering::Relaxed) - before) as f64 / since.elapsed().as_secs_f64();
-    println!("figure: capacity: {nodes} nodes: {rate:.0} a second; {}", Usage::now(&fleet).since(&usage));
+    let rate = (count() - first) as f64 / since.elapsed().as_secs_f64();
+    let cost = Cost::now(&fleet, count()).await.since(&before);
+    println!("figure: capacity: {nodes} nodes: {rate:.0} a second; {cost}");
     stop.store(true, Ordering::Relaxed);
     tasks.iter().for_each(JoinHandle::abort);
     rate
@@ -107,44 +112,4 @@ async fn listen(mut agent: Talker) {
     while agent.hear().await.is_ok() {
         agent.heard.clear();
     }
-}
-
-/// Processor time used so far, in seconds: by this process, by the nodes, and by all.
-struct Usage {
-    own: f64,
-    nodes: f64,
-    postgres: f64,
-    all: f64,
-}
-
-impl Usage {
-    fn now(fleet: &Fleet) -> Self {
-        let nodes = fleet.nodes.iter().map(|node| of(&format!("/proc/{}/stat", node.pid()))).sum();
-        let postgres = fleet.postgres.processes().iter().map(|pid| of(&format!("/proc/{pid}/stat"))).sum();
-        Self { own: of("/proc/self/stat"), nodes, postgres, all: machine() }
-    }
-
-    fn since(&self, earlier: &Self) -> String {
-        let (own, nodes) = (self.own - earlier.own, self.nodes - earlier.nodes);
-        let postgres = (self.postgres - earlier.postgres).max(0.0);
-        let others = (self.all - earlier.all - own - nodes - postgres).max(0.0);
-        format!(
-            "CPU seconds: nodes {nodes:.1}, PostgreSQL {postgres:.1}, clients {own:.1}, others {others:.1} (Redis among them)"
-        )
-    }
-}
-
-/// `utime` and `stime` of proc(5); none for a process that has ended.
-fn of(path: &str) -> f64 {
-    let stat = std::fs::read_to_string(path).unwrap_or_default();
-    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields).split_whitespace().skip(11).take(2);
-    fields.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
-}
-
-/// All but idle and waiting.
-fn machine() -> f64 {
-    let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
-    let fields = stat.lines().next().unwrap_or_default().split_whitespace().skip(1);
-    let fields = fields.filter_map(|ticks| ticks.parse::<f64>().ok()).take(8).enumerate();
-    fields.filter(|(at, _)| !matches!(at, 3 | 4)).map(|(_, ticks)| ticks).sum::<f64>() / 100.0
 }

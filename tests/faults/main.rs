@@ -6,6 +6,7 @@
 mod alone;
 mod capacity;
 mod claims;
+mod cost;
 mod database;
 mod delivery;
 mod disk;

@@ -35,6 +35,10 @@ impl TestRedis {
         self.port
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Stops the process as it stands (SIGSTOP): connections stay open and nothing is answered.
     pub fn freeze(&self) {
         signal(self.child.id(), "STOP");
