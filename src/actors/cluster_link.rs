@@ -223,6 +223,12 @@ fn weight(news: &Envelope) -> Option<(ConversationId, Weight)> {
         Outcome::Stored { now, .. } | Outcome::Changed { now, .. } | Outcome::Recalled { now, .. } => {
             Some((now.conversation.id, Weight::Change))
         }
-        _ => None,
+        // Cursors, which go only to those who take part, and what is of no conversation.
+        Outcome::Moved { .. }
+        | Outcome::Settled { .. }
+        | Outcome::Duplicate { .. }
+        | Outcome::Unchanged(_)
+        | Outcome::Rated
+        | Outcome::StatusSet { .. } => None,
     }
 }
