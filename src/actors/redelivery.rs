@@ -6,7 +6,7 @@
 //! memory); and it takes conversations from claimants that have been gone too long.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -15,7 +15,7 @@ use actix::prelude::*;
 use tokio::sync::oneshot;
 
 use super::{
-    chat_server::{IsFirst, Revoke, Sweep, WhoIsThere},
+    chat_server::{IsFirst, Revoke, Sweep},
     journal::write,
     mail::{Asked, Do, Overdue},
     node::Node,
@@ -24,7 +24,7 @@ use super::{
 use crate::{
     domain::{
         command::{Act, Command, Target},
-        ids::{ConversationId, Seq, Timestamp, UserId},
+        ids::{ConversationId, Seq, Timestamp},
         offline::{Fullness, Op, Unavailable},
         refusal::Refusal,
     },
@@ -173,13 +173,8 @@ async fn fill_lists(node: &Node, lacking: bool) -> Result<(), Refusal> {
     node.offline.do_send(Fill(begin));
     answer(begun).await?;
     let due = node.read(waiting_acks::due_to_agents).await?;
-    let users: Vec<UserId> = due.iter().map(|(person, _)| person.id).collect::<HashSet<_>>().into_iter().collect();
-    let there = node.chat.send(WhoIsThere(users)).await.map_err(|_| Refusal::BUSY)?;
-    let ops: Vec<Op> = due
-        .into_iter()
-        .filter(|(person, _)| !there.contains(&person.id))
-        .map(|(to, entry)| Op::Push { to, entry })
-        .collect();
+    // Also for those who are there: a session that is logging in may read its list only when it is full. What they ack leaves it again.
+    let ops: Vec<Op> = due.into_iter().map(|(to, entry)| Op::Push { to, entry }).collect();
     metrics::counter!("shopbell_offline_filled_total").increment(ops.len() as u64);
     for chunk in ops.chunks(1_000) {
         node.offline.do_send(Ops(chunk.to_vec()));
