@@ -220,9 +220,11 @@ fn weight(news: &Envelope) -> Option<(ConversationId, Weight)> {
         Outcome::Stored { now, cause: None, .. } if now.conversation.claimant().is_some() => {
             Some((now.conversation.id, Weight::Message))
         }
-        Outcome::Stored { now, .. } | Outcome::Changed { now, .. } | Outcome::Recalled { now, .. } => {
-            Some((now.conversation.id, Weight::Change))
-        }
+        Outcome::Stored { now, .. }
+        | Outcome::Changed { now, .. }
+        | Outcome::Recalled { now, .. }
+        | Outcome::Edited { now, .. }
+        | Outcome::Deleted { now, .. } => Some((now.conversation.id, Weight::Change)),
         // Cursors, which go only to those who take part, and what is of no conversation.
         Outcome::Moved { .. }
         | Outcome::Settled { .. }

@@ -323,7 +323,8 @@ impl Happened {
                 Happened::Recalled { now: Snapshot::of(now), by: Person::of(by), seq: *seq, at: at.0 }
             }
             Outcome::Edited { now, by, message, at, first_time: true } => {
-                Happened::Edited { now: Snapshot::of(now), by: Person::of(by), message: Message::of(message), at: at.0 }
+                let message = Message::of(message, &now.conversation);
+                Happened::Edited { now: Snapshot::of(now), by: Person::of(by), message, at: at.0 }
             }
             Outcome::Deleted { now, by, seqs, at } => {
                 Happened::Deleted { now: Snapshot::of(now), by: Person::of(by), seqs: seqs.clone(), at: at.0 }
@@ -368,13 +369,11 @@ impl Happened {
                 at: Timestamp(at),
                 first_time: true,
             },
-            Happened::Edited { now, by, message, at } => Outcome::Edited {
-                now: Arc::new(now.snapshot()),
-                by: by.person(),
-                message: Arc::new(message.message()),
-                at: Timestamp(at),
-                first_time: true,
-            },
+            Happened::Edited { now, by, message, at } => {
+                let now = Arc::new(now.snapshot());
+                let message = Arc::new(message.message(&now.conversation));
+                Outcome::Edited { now, by: by.person(), message, at: Timestamp(at), first_time: true }
+            }
             Happened::Deleted { now, by, seqs, at } => {
                 Outcome::Deleted { now: Arc::new(now.snapshot()), by: by.person(), seqs, at: Timestamp(at) }
             }
