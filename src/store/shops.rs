@@ -10,7 +10,7 @@ use super::{
     schema::shops,
 };
 use crate::domain::{
-    ids::{ShopId, Timestamp},
+    ids::{ShopId, Timestamp, is_name},
     people::Shop,
 };
 
@@ -56,7 +56,11 @@ pub fn by_id(db: &mut Db, id: ShopId) -> QueryResult<Option<Row>> {
     shops::table.find(id.0).select(Row::as_select()).first(db).optional()
 }
 
+/// PostgreSQL takes no U+0000: what is no name is not asked for.
 pub fn by_name(db: &mut Db, shop: &str) -> QueryResult<Option<Row>> {
+    if !is_name(shop) {
+        return Ok(None);
+    }
     shops::table.filter(shops::shop.eq(shop)).select(Row::as_select()).first(db).optional()
 }
 

@@ -10,7 +10,7 @@ use super::{
     schema::users,
 };
 use crate::domain::{
-    ids::{Timestamp, UserId},
+    ids::{Timestamp, UserId, is_name},
     people::Person,
 };
 
@@ -43,6 +43,9 @@ impl User {
 }
 
 pub fn by_uid(db: &mut Db, uid: &str) -> QueryResult<Option<User>> {
+    if !is_name(uid) {
+        return Ok(None);
+    }
     users::table.filter(users::uid.eq(uid)).select(User::as_select()).first(db).optional()
 }
 

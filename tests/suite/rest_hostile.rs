@@ -54,6 +54,7 @@ async fn paths_are_what_they_say() {
     for path in [
         "/shops/ACME",
         "/shops/acme%00",
+        "/shops/acme/agents%00",
         "/shops/acme%20",
         "/shops/acme%2F",
         "/shops/acme%2f..%2facme",
@@ -78,6 +79,8 @@ async fn paths_are_what_they_say() {
     }
     let answer = owner.get("//files/0f1e2d3c4b5a69788796a5b4c3d2e1f0/a%0d%0ax:y").await;
     answer.refused(404, "not_found");
+    owner.delete("/shops/acme/agents/a%00").await.refused(404, "not_found");
+    owner.get("//exports/%00/x").await.refused(404, "not_found");
 }
 
 #[tokio::test]

@@ -26,6 +26,7 @@ use serde_json::json;
 use self::table::{Source, What};
 use super::{
     access,
+    files::serve::is_key,
     input::Body,
     output::{Answer, created},
     schema,
@@ -161,6 +162,9 @@ pub async fn download(
     path: web::Path<(String, String)>,
 ) -> Answer {
     let (key, asked) = path.into_inner();
+    if !is_key(&key) {
+        return Err(Refusal::NotFound.into());
+    }
     let (link, shop) = found(&node, key.clone()).await?;
     let (Some(format), Some(what)) = (Format::parse(&link.format), What::parse(&link.what)) else {
         return Err(Refusal::NotFound.into());

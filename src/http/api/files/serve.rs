@@ -28,7 +28,8 @@ use crate::{
     },
 };
 
-fn is_key(key: &str) -> bool {
+/// 128 bits in hexadecimal, as the links to files and exports have them. What is none is asked for nowhere: PostgreSQL takes no U+0000.
+pub fn is_key(key: &str) -> bool {
     key.len() == 32 && key.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
