@@ -81,6 +81,23 @@ try {
     }
     await buyer.context().close();
     await agent.context().close();
+
+    const admin = await open(way);
+    await admin.goto(`${url}/admin`);
+    await admin.locator('#login input[name=uid]').fill(need('AGENT_UID'));
+    await admin.locator('#login input[name=password]').fill(need('AGENT_PASSWORD'));
+    await admin.keyboard.press('Enter');
+    await admin.locator('.tiles .tile').first().waitFor();
+    for (const section of ['board', 'statistics', 'records', 'messages', 'tickets', 'agents', 'replies', 'settings', 'audit']) {
+      await admin.goto(`${url}/admin#/${section}`);
+      await admin.locator(`.sections a[href="#/${section}"][aria-current]`).waitFor();
+      await admin.waitForLoadState('networkidle');
+      await look(admin, `dashboard's ${section}, ${name}`);
+    }
+    await admin.goto(`${url}/admin#/agents`);
+    await admin.locator('.head .main').click();
+    await look(admin, `dashboard's sheet, ${name}`);
+    await admin.context().close();
   }
   assert.equal(found.length, 0, `${found.length} violations`);
   console.log(`access: ${looked} pages and states, nothing to mend`);

@@ -79,7 +79,7 @@ await story('admin', async (cast) => {
     await page.locator('tbody tr', { hasText: fresh }).getByRole('button', { name: 'Remove' }).click();
     await press('Remove');
     await desk.locator('#gate:not([hidden])').waitFor();
-    assert.equal(await page.locator('tbody tr', { hasText: fresh }).count(), 0);
+    await page.locator('tbody tr', { hasText: fresh }).waitFor({ state: 'detached' });
   });
 
   await step('a canned reply is written, and used by its shortcut', async () => {
@@ -129,7 +129,12 @@ await story('admin', async (cast) => {
 
   await step('what was said is found', async () => {
     await go('messages');
-    await page.locator('.filters [name=q]').fill(`telephone ${mark}`);
+    // Search is at most a second behind.
+    for (let tries = 0; tries < 5 && !await page.locator('tbody tr.opens mark').count(); tries++) {
+      await page.locator('.filters [name=q]').fill('');
+      await page.locator('.filters [name=q]').fill(`telephone ${mark}`);
+      await page.waitForTimeout(400);
+    }
     await page.locator('tbody tr.opens mark').first().waitFor();
     assert.equal(await page.locator('tbody tr.opens').count(), 1);
   });

@@ -76,7 +76,7 @@ export function listing({ view, path, filters = [], columns, onOpen, above, empt
   more.addEventListener('click', () => read(next));
   form.addEventListener('submit', (event) => event.preventDefault());
   form.addEventListener('input', () => { view.filter({ ...rest, ...values() }); load(); });
-  const head = el('tr', {}, ...columns.map(({ head: words }) => el('th', { scope: 'col' }, words)));
+  const head = el('tr', {}, ...columns.map(({ head: words }) => words ? el('th', { scope: 'col' }, words) : el('td')));
   const root = el('div.listing', {}, filters.length ? form : null, over,
     el('div.scroll', { tabindex: '0', role: 'region', 'aria-label': t('list') }, el('table', {}, el('thead', {}, head), body)), more);
   load();

@@ -21,10 +21,17 @@ export function messages(view) {
     columns: [
       { head: t('when'), cell: ({ at }) => el('time', { datetime: at }, stamp(at)) },
       { head: t('from_whom'), cell: ({ from }) => nameOf(from) },
-      { head: t('text'), wide: true, cell: ({ content, marks }) => marked(line(content), marks) },
+      { head: t('text'), wide: true, cell: ({ content, marks }) => found(content, marks) },
     ],
   });
   return el('div', {}, el('header.head', {}, el('h2', {}, t('section_messages'))), root);
+}
+
+/** Every field that has what was looked for. @param {Record<string, [number, number][]>} marks by field of the content */
+function found(content, marks) {
+  const fields = Object.keys(marks).filter((field) => typeof content[field] === 'string');
+  if (!fields.length) return line(content);
+  return el('span', {}, ...fields.flatMap((field, at) => [at ? ' · ' : '', marked(content[field], marks[field])]));
 }
 
 /** @param {string} text @param {[number, number][]} [marks] where what was looked for stands, in characters (code points) */

@@ -66,7 +66,7 @@ function agents(rows) {
  */
 function chart(box, { title, zone, at, lines }) {
   const room = el('div');
-  box.append(el('section.chart', { role: 'img', 'aria-label': title }, el('h3', {}, title), room));
+  box.append(el('section.chart', { 'aria-label': title }, el('h3', {}, title), room));
   const style = getComputedStyle(document.documentElement);
   /** Canvases know no `light-dark()`: a probe tells what a colour comes to. */
   const colour = (name) => {
