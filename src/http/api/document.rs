@@ -130,7 +130,7 @@ fn around(method: &str, path: Option<&str>, operation: &mut Operation) {
 
 /// Gives a parameter the schema and the example that all of its name have.
 fn describe(parameter: &mut Parameter) {
-    let Some(known) = parameters::of(&parameter.name) else { return };
+    let Some(known) = parameters::of(&parameter.name, parameter.parameter_in == ParameterIn::Query) else { return };
     match &mut parameter.schema {
         Some(RefOr::T(Schema::Object(own))) if own.maximum.is_some() || own.pattern.is_some() => {
             own.example = known.get("example").cloned();

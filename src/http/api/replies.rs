@@ -102,6 +102,7 @@ fn group(fields: Fields<'_>) -> Result<Option<String>, Refusal> {
     params(("shop" = String, Path, description = "The shop"), ("q" = Option<String>, Query, description = "Part of the shortcut, the group or the text"), ("conversation" = Option<i64>, Query, description = "Fill in the names of this conversation of the shop: `rendered`; for agents"), ("limit" = Option<u32>, Query, description = "How many, at most 100; 20 where it is absent"), ("cursor" = Option<String>, Query, description = "`next` of the page before", pattern = "^[0-9]{1,18}[.][^\\s/]{1,24}$")),
     responses(
         (status = 200, description = "A page", body = schema::Replies),
+        (status = 403, description = "`conversation` by an operator, who reads nothing here: `forbidden`"),
     ),
 )]
 pub async fn list(node: web::Data<Node>, me: Identity, shop: web::Path<String>, query: Query) -> Answer {

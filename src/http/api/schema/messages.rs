@@ -115,18 +115,18 @@ pub struct Send {
 #[schema(example = json!({ "id": "call-81", "as": "b1", "content": { "kind": "text", "text": "By telephone: wants it in blue" } }))]
 pub struct Addition {
     /// The idempotency key: the same again stores nothing twice.
-    #[schema(min_length = 1, max_length = 64)]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[^\\x00]*$")]
     pub id: String,
     /// The buyer, or an agent of the shop.
     #[serde(rename = "as")]
-    pub member: String,
-    pub content: Content,
+    pub member: Uid,
+    pub content: Said,
 }
 
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({ "content": { "kind": "text", "text": "Hello, and welcome" } }))]
 pub struct Edit {
-    pub content: Content,
+    pub content: Said,
 }
 
 #[derive(Serialize, ToSchema)]

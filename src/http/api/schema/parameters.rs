@@ -9,8 +9,8 @@ use crate::domain::{
 
 const NAME: &str = "^[A-Za-z0-9_.:@-]+$";
 
-/// The JSON schema of a parameter of this name, with an example in it; `None` for a name that has none.
-pub fn of(name: &str) -> Option<Value> {
+/// The JSON schema of a parameter of this name, in the path or the query, with an example in it; `None` for a name that has none.
+pub fn of(name: &str, in_query: bool) -> Option<Value> {
     let named = |example: &str| json!({ "type": "string", "minLength": 1, "maxLength": NAME_MAX, "pattern": NAME, "example": example });
     let number = |min: i64, example: i64| json!({ "type": "integer", "format": "int64", "minimum": min, "maximum": i64::MAX, "example": example });
     let time = |example: &str| json!({ "type": "string", "format": "date-time", "example": example });
@@ -19,6 +19,9 @@ pub fn of(name: &str) -> Option<Value> {
         "uid" | "agent" | "by" => named("bob"),
         "buyer" => named("b1"),
         "id" | "conversation" => number(1, 17),
+        "seq" if in_query => {
+            json!({ "type": "string", "pattern": "^[1-9][0-9]{0,17}(,[1-9][0-9]{0,17}){0,99}$", "example": "1,2" })
+        }
         "seq" => number(1, 1),
         "before" => number(0, 100),
         "after" => number(0, 0),
