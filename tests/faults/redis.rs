@@ -21,8 +21,8 @@ async fn it_is_killed_and_empty_afterwards() {
     let mut scene = Scene::on("Redis killed and emptied", Fleet::start(NODES, &[]).await, Plan::default()).await;
     for _ in 0..sized(2, 10) {
         sleep(Duration::from_secs(1)).await;
-        let lost = Instant::now();
         scene.fleet.redis.kill();
+        let lost = Instant::now();
         serves(&scene).await;
         sleep(Duration::from_secs(1)).await;
         let found = Instant::now();
@@ -40,6 +40,7 @@ async fn it_stands_still() {
     let _alone = alone().await;
     let mut scene = Scene::on("Redis stopped", Fleet::start(NODES, &[]).await, Plan::default()).await;
     sleep(Duration::from_secs(1)).await;
+    let whole = Instant::now();
     scene.fleet.redis.freeze();
     let lost = Instant::now();
     serves(&scene).await;
@@ -49,7 +50,7 @@ async fn it_stands_still() {
     let back = Instant::now();
     scene.recovers().await;
     for node in scene.nodes() {
-        scene.watch.was_true(node, lost..found, back);
+        scene.watch.was_true(node, whole, lost..found, back);
     }
     scene.judged().await;
 }

@@ -44,14 +44,14 @@ impl Watch {
         self.asked.lock().expect("no panic").clone()
     }
 
-    /// Whether a node told the truth about something that was away for a time, and at no other: 503 whenever asked and answered in
-    /// that time, 200 before it, and again soon after it was back, which may have taken some time itself. Gives how many answers in
-    /// that time there were.
+    /// Whether a node told the truth about something that was there until `whole`, and away for a time: 503 whenever asked and answered
+    /// in that time, 200 before `whole`, and again soon after it was back; to go and to come back may have taken some time themselves.
+    /// Gives how many answers in that time there were.
     #[track_caller]
-    pub fn was_true(&self, node: usize, away: Range<Instant>, back: Instant) -> usize {
+    pub fn was_true(&self, node: usize, whole: Instant, away: Range<Instant>, back: Instant) -> usize {
         for asked in self.asked().into_iter().filter(|asked| asked.node == node) {
             if let Some(status) = asked.status
-                && (asked.until < away.start || asked.from > back + AGAIN)
+                && (asked.until < whole || asked.from > back + AGAIN)
             {
                 let when = asked.from.checked_duration_since(away.start);
                 assert_eq!(status, 200, "n{node}, {when:?} after it was lost: {}", asked.body);
