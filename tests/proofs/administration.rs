@@ -149,7 +149,7 @@ async fn each_query(node: &TestNode, office: &Office, database: &str) {
         let others = ticks_of_others(node);
         let began = Instant::now();
         let mut times = office.ask(path, sized(30, 200)).await;
-        let others = (ticks_of_others(node) - others) as f64 / 100.0 / began.elapsed().as_secs_f64();
+        let others = ticks_of_others(node).saturating_sub(others) as f64 / 100.0 / began.elapsed().as_secs_f64();
         let (median, p99) = (quantile(&mut times, 0.5), quantile(&mut times, 0.99));
         println!(
             "figure: administration on {database}: {name}: p50 {median:.1} ms, p99 {p99:.1} ms, while others took {others:.2} processors"
