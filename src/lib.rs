@@ -8,6 +8,7 @@ pub mod domain;
 pub mod export;
 pub mod history;
 pub mod http;
+pub mod outbound;
 pub mod protocol;
 pub mod queue;
 pub mod socket;

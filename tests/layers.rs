@@ -7,21 +7,22 @@ use std::{
 };
 
 /// A layer, the layers it may use, and the crates it must not.
-const LAYERS: [(&str, &[&str], &[&str]); 12] = [
+const LAYERS: [(&str, &[&str], &[&str]); 13] = [
     ("domain", &[], &["actix", "diesel", "redis", "serde", "serde_json", "tokio", "chrono", "futures_util", "tracing"]),
     ("auth", &["domain"], &["actix", "diesel", "redis", "tokio"]),
     ("protocol", &["domain"], &["actix", "actix_web", "diesel", "redis", "tokio"]),
     ("store", &["domain"], &["actix", "actix_web", "redis", "tokio", "serde"]),
     ("queue", &["domain"], &["actix", "actix_web", "diesel", "serde_json"]),
     ("socket", &["domain"], &["diesel", "redis", "serde_json"]),
-    ("actors", &["auth", "domain", "protocol", "queue", "socket", "store"], &["redis", "actix_web"]),
+    ("outbound", &["domain"], &["actix", "actix_web", "diesel", "redis", "serde_json"]),
+    ("actors", &["auth", "domain", "outbound", "protocol", "queue", "socket", "store"], &["redis", "actix_web"]),
     ("export", &["domain", "protocol"], &["actix", "actix_web", "diesel", "redis", "tokio"]),
-    ("http", &["actors", "auth", "domain", "export", "protocol", "socket", "store"], &["redis"]),
+    ("http", &["actors", "auth", "domain", "export", "outbound", "protocol", "socket", "store"], &["redis"]),
     ("history", &[], &["actix", "actix_web", "diesel", "redis", "tokio"]),
     ("bench", &["auth", "domain", "history", "protocol"], &["actix", "actix_web", "diesel", "redis"]),
     (
         "app",
-        &["actors", "auth", "bench", "domain", "history", "http", "protocol", "queue", "socket", "store"],
+        &["actors", "auth", "bench", "domain", "history", "http", "outbound", "protocol", "queue", "socket", "store"],
         &["actix_http", "actix_web_actors"],
     ),
 ];

@@ -25,6 +25,7 @@ use crate::{
         people::{Person, Shop},
         refusal::Refusal,
     },
+    outbound,
     protocol::event::{Heartbeat, Limits},
     socket,
     store::{self, Db, arrivals, conversations, people::People, pool::Readers, shops},
@@ -43,6 +44,8 @@ pub struct Node {
     pub identities: Gather<Arc<str>, arrivals::Known>,
     pub arrivals: Gather<UserId, arrivals::Arrival>,
     pub tokens: Tokens,
+    /// For requests to others' servers.
+    pub outbound: outbound::Client,
     pub settings: Settings,
     /// The limits of every socket.
     pub socket: &'static socket::Limits,

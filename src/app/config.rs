@@ -62,6 +62,7 @@ pub struct Config {
     pub offline_ttl: Duration,
     pub files_dir: Option<PathBuf>,
     pub retention_every: Duration,
+    pub allow_private: bool,
     pub node: String,
     pub stream_events: usize,
     pub log_level: String,
@@ -328,6 +329,7 @@ impl Config {
             offline_ttl: given.duration("offline.ttl")?,
             files_dir: given.maybe("files.url")?.map(PathBuf::from),
             retention_every: given.duration("retention.every")?,
+            allow_private: given.flag("webhooks.allow_private")?,
             node: given.text("cluster.node")?,
             stream_events: given.number("cluster.stream_events", "100 to 10000000", 100, 10_000_000)?,
             log_level: given.read("log.level", "error, warn, info, debug, trace, or filters of these", |s| {

@@ -43,6 +43,7 @@ use crate::{
         address::Network,
         api::{self, ApiSettings},
     },
+    outbound,
     protocol::{
         close::Close,
         event::{Heartbeat, Limits, Notice},
@@ -79,6 +80,8 @@ pub enum Error {
     Io(#[from] std::io::Error),
     #[error("metrics: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
+    #[error(transparent)]
+    Outbound(#[from] outbound::Unusable),
     #[error("the node stopped while it was starting")]
     Stopped,
 }
@@ -217,6 +220,7 @@ async fn start_actors(
         readers,
         searchers: Searchers::new(location.readers(config.searchers)?, config.searchers),
         tokens: Tokens::new(&secret),
+        outbound: outbound::Client::new(outbound::Guard::new(config.allow_private))?,
         settings: settings(config),
         socket: Box::leak(Box::new(socket_limits(config))),
     });

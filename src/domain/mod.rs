@@ -16,6 +16,7 @@ pub mod offline;
 pub mod people;
 pub mod permission;
 pub mod presence;
+pub mod public_address;
 pub mod rate;
 pub mod refusal;
 pub mod replica;
