@@ -28,18 +28,31 @@ const COMPARE_SHARE: u32 = 100;
 /// How many conversations a look takes, and a comparison.
 const CONVERSATIONS: usize = 200;
 const BACKLOG: usize = 10_000;
-/// So many messages at a time: on SQLite they are written by whom messages wait for, and must not be in their way.
-const AT_ONCE: usize = 200;
-/// After so much of the time that writing took, the next are written: most of the writer's time belongs to messages.
-const REST: u32 = 2;
+
+/// How fast it is written.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// So many messages at a time.
+    at_once: usize,
+    /// So many times what writing them took passes before the next are written.
+    rest: u32,
+}
+
+impl Pace {
+    /// By the writer whom messages wait for (SQLite): most of its time is theirs, and no wait is long.
+    pub const SHARED: Pace = Pace { at_once: 200, rest: 2 };
+    /// On a connection where nobody waits (PostgreSQL).
+    pub const APART: Pace = Pace { at_once: 1_000, rest: 0 };
+}
 
 pub struct Indexer {
     node: Arc<Node>,
+    pace: Pace,
 }
 
 impl Indexer {
-    pub fn new(node: Arc<Node>) -> Indexer {
-        Indexer { node }
+    pub fn new(node: Arc<Node>, pace: Pace) -> Indexer {
+        Indexer { node, pace }
     }
 }
 
@@ -47,7 +60,7 @@ impl Actor for Indexer {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        let mut work = Work::new(self.node.clone());
+        let mut work = Work::new(self.node.clone(), self.pace);
         let run = async move {
             loop {
                 let pause = work.go_on().await.unwrap_or_else(|refusal| {
@@ -63,6 +76,7 @@ impl Actor for Indexer {
 
 struct Work {
     node: Arc<Node>,
+    pace: Pace,
     /// All that was stored then is indexed, but for the backlog.
     indexed: Timestamp,
     /// What the last comparison has found.
@@ -71,8 +85,8 @@ struct Work {
 }
 
 impl Work {
-    fn new(node: Arc<Node>) -> Work {
-        Work { node, indexed: super::now(), backlog: VecDeque::new(), compare_at: Instant::now() }
+    fn new(node: Arc<Node>, pace: Pace) -> Work {
+        Work { node, pace, indexed: super::now(), backlog: VecDeque::new(), compare_at: Instant::now() }
     }
 
     /// Indexes some of what has been said lately, or else of the backlog; gives how long to rest then.
@@ -96,7 +110,7 @@ impl Work {
                     self.indexed = now;
                     return Ok(LOOK);
                 }
-                Ok(started.elapsed() * REST)
+                Ok(started.elapsed() * self.pace.rest)
             }
             Indexed::Elsewhere => Ok(LOOK),
         }
@@ -104,7 +118,7 @@ impl Work {
 
     /// Indexes some of the backlog.
     async fn go_back(&mut self) -> Result<Duration, Refusal> {
-        let some: Vec<Behind> = self.backlog.iter().take(CONVERSATIONS / 10).copied().collect();
+        let some: Vec<Behind> = self.backlog.iter().take(self.pace.at_once / 10).copied().collect();
         if some.is_empty() {
             return Ok(LOOK);
         }
@@ -112,9 +126,9 @@ impl Work {
         match self.index(some).await? {
             Indexed::Messages { all: true, .. } => {
                 self.backlog.drain(..count);
-                Ok(started.elapsed() * REST)
+                Ok(started.elapsed() * self.pace.rest)
             }
-            Indexed::Messages { all: false, .. } => Ok(started.elapsed() * REST),
+            Indexed::Messages { all: false, .. } => Ok(started.elapsed() * self.pace.rest),
             // What it has not done by then, the next comparison finds.
             Indexed::Elsewhere => {
                 self.backlog.clear();
@@ -134,8 +148,8 @@ impl Work {
     }
 
     async fn index(&self, behind: Vec<Behind>) -> Result<Indexed, Refusal> {
-        let journal = self.node.journal.clone();
-        let writing = move || write_apart(&journal, move |db| Ok(store::index(db, &behind, AT_ONCE, words)?));
+        let (journal, at_once) = (self.node.journal.clone(), self.pace.at_once);
+        let writing = move || write_apart(&journal, move |db| Ok(store::index(db, &behind, at_once, words)?));
         let indexed = tokio::task::spawn_blocking(writing).await.map_err(|_| Refusal::BUSY)??;
         if let Indexed::Messages { count, .. } = indexed {
             metrics::counter!("shopbell_search_indexed_total").increment(count as u64);

@@ -21,7 +21,7 @@ use crate::{
         chat_server::{Attended, Broadcast, ChatServer, Count, Join},
         cluster_link::ClusterLink,
         gather::Gather,
-        indexer::Indexer,
+        indexer::{Indexer, Pace},
         journal::{self, Drain, Journal},
         mail::Push,
         node::{self, Node, Searchers, Settings},
@@ -226,8 +226,8 @@ async fn start_actors(
     });
     let (swept, grace) = (node.clone(), config.claim_grace);
     let redelivery = Redelivery::start_in_arbiter(hub, move |_| Redelivery::new(swept, grace));
-    let indexed = node.clone();
-    Indexer::start_in_arbiter(hub, move |_| Indexer::new(indexed));
+    let (indexed, pace) = (node.clone(), if location.is_postgres() { Pace::APART } else { Pace::SHARED });
+    Indexer::start_in_arbiter(hub, move |_| Indexer::new(indexed, pace));
     let (attended, called) = (node.clone(), name.clone());
     let attendance = Attendance::start_in_arbiter(hub, move |_| Attendance::new(attended, id, &called));
     node.chat.do_send(Attended(attendance));

@@ -1,4 +1,4 @@
-//! What somebody of a shop may do with its records.
+//! What somebody of a shop may do with its records and figures.
 
 use super::people::Role;
 
@@ -11,14 +11,19 @@ pub enum Permission {
     DeleteMessage,
     /// Removing what a person has written.
     ErasePerson,
+    /// Taking the shop's messages and tickets away in a file.
+    Export,
+    ReadStatistics,
 }
 
 /// Each permission, and the least role that has it.
-const GRANTED: [(Permission, Role); 4] = [
+const GRANTED: [(Permission, Role); 6] = [
     (Permission::AddMessage, Role::Admin),
     (Permission::EditMessage, Role::Admin),
     (Permission::DeleteMessage, Role::Admin),
     (Permission::ErasePerson, Role::Admin),
+    (Permission::Export, Role::Admin),
+    (Permission::ReadStatistics, Role::Supervisor),
 ];
 
 impl Role {
@@ -34,13 +39,14 @@ mod tests {
 
     #[test]
     fn each_role_may_do_what_its_rows_say() {
-        use Permission::{AddMessage, DeleteMessage, EditMessage, ErasePerson};
-        let all = [AddMessage, EditMessage, DeleteMessage, ErasePerson];
+        use Permission::{AddMessage, DeleteMessage, EditMessage, ErasePerson, Export, ReadStatistics};
+        let all = [AddMessage, EditMessage, DeleteMessage, ErasePerson, Export, ReadStatistics];
         assert_eq!(GRANTED.map(|(permission, _)| permission), all, "each once");
         for role in Role::ALL {
             let may: Vec<Permission> = all.into_iter().filter(|permission| role.may(*permission)).collect();
             let expected: &[Permission] = match role {
-                Role::Agent | Role::Supervisor => &[],
+                Role::Agent => &[],
+                Role::Supervisor => &[ReadStatistics],
                 Role::Admin => &all,
             };
             assert_eq!(may, expected, "{role:?}");

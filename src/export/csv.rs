@@ -59,10 +59,6 @@ impl Table for Csv {
         Ok(())
     }
 
-    fn end(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-
     fn take(&mut self) -> Vec<u8> {
         mem::take(&mut self.out)
     }

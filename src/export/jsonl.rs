@@ -34,10 +34,6 @@ impl Table for Jsonl {
         Ok(())
     }
 
-    fn end(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-
     fn take(&mut self) -> Vec<u8> {
         mem::take(&mut self.out)
     }

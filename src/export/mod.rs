@@ -90,7 +90,9 @@ pub trait Table: Send {
     ///
     /// # Errors
     /// The same.
-    fn end(&mut self) -> io::Result<()>;
+    fn end(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 
     /// The bytes that have come of it since this was asked last.
     fn take(&mut self) -> Vec<u8>;

@@ -49,7 +49,7 @@ pub fn live(db: &mut Db, shop: ShopId) -> QueryResult<Live> {
         .filter(agent_sessions::gone_at.is_null().and(alive))
         .select(agent_sessions::user_id);
     let statuses: Vec<String> = agents::table
-        .filter(agents::shop_id.eq(shop.0).and(agents::user_id.eq_any(here)))
+        .filter(agents::shop_id.eq(shop.0).and(agents::disabled.eq(false)).and(agents::user_id.eq_any(here)))
         .select(agents::status)
         .load(db)?;
     let online = statuses.iter().filter(|status| **status == *Status::Online.as_str()).count() as i64;

@@ -1,6 +1,6 @@
 //! A shop's figures (the contract's section 4, and `docs/statistics.md`).
 
-use shopbell_harness::{Rest, TestNode, Value, eventually, json};
+use shopbell_harness::{Rest, SECRET, Session, TestNode, Value, eventually, json, sign};
 
 /// Asks for the figures.
 async fn figures(rest: &Rest, query: &str) -> Value {
@@ -120,6 +120,22 @@ async fn who_is_there_is_known_from_all_sessions() {
     eventually("one online, one away; the supervisor has no session", async || there().await == (1, 1)).await;
     a1.leave().await;
     eventually("one has gone", async || there().await == (0, 1)).await;
+    node.operator().await.patch("/shops/acme/agents/a2", json!({"disabled": true})).await.expect(200);
+    eventually("the other is an agent no more", async || there().await == (0, 0)).await;
+    // Of another shop it still is.
+    node.shop("other").await;
+    node.employ("other", "a2", "agent").await;
+    node.employ("other", "chief", "supervisor").await;
+    let mut session = Session::open(node.base()).await;
+    let later = json!({"sub": "a2", "iat": shopbell_harness::now() + 5, "exp": shopbell_harness::now() + 60});
+    let welcome = session.ask(json!({"type": "login", "token": sign(SECRET, &later)})).await;
+    assert_eq!(welcome["type"], "welcome", "{welcome}");
+    let elsewhere = async || {
+        let chief = node.rest("chief");
+        chief.get("/shops/other/stats").await.expect(200)["now"]["agents_online"].as_u64().unwrap()
+    };
+    eventually("it is on duty there", async || elsewhere().await == 1).await;
+    assert_eq!(there().await, (0, 0));
 }
 
 #[tokio::test]

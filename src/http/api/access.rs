@@ -39,21 +39,6 @@ pub fn work(db: &mut Db, me: &Identity, shop: &str) -> QueryResult<Result<shops:
     })
 }
 
-/// The shop, for its supervisors and admins.
-///
-/// # Errors
-/// `NotFound`; `Forbidden` for its other agents, and for operators.
-pub fn supervise(db: &mut Db, me: &Identity, shop: &str) -> QueryResult<Result<shops::Row, Refusal>> {
-    let Some(row) = shops::by_name(db, shop)? else { return Ok(Err(Refusal::NotFound)) };
-    let role = agents::role(db, row.shop().id, me.person.id)?;
-    Ok(match role {
-        Some(Role::Supervisor | Role::Admin) => Ok(row),
-        Some(Role::Agent) => Err(Refusal::Forbidden),
-        None if me.operator => Err(Refusal::Forbidden),
-        None => Err(Refusal::NotFound),
-    })
-}
-
 /// The shop, for whoever sees how it is set up: its agents, and operators, but for what has to do with its buyers.
 ///
 /// # Errors
@@ -70,31 +55,18 @@ pub fn read_settings(
     }
 }
 
-/// The shop, for its admins alone: what is said in it is not for operators.
-///
-/// # Errors
-/// `NotFound`; `Forbidden` for the shop's other agents, and for operators.
-pub fn administer(db: &mut Db, me: &Identity, shop: &str) -> QueryResult<Result<shops::Row, Refusal>> {
-    let Some(row) = shops::by_name(db, shop)? else { return Ok(Err(Refusal::NotFound)) };
-    let role = agents::role(db, row.shop().id, me.person.id)?;
-    Ok(match role {
-        Some(Role::Admin) => Ok(row),
-        None if !me.operator => Err(Refusal::NotFound),
-        _ => Err(Refusal::Forbidden),
-    })
-}
-
 /// The shop, for those of its agents whose role has this permission. Operators have none.
 ///
 /// # Errors
 /// `NotFound`, `Forbidden`.
 pub fn permitted(db: &mut Db, me: &Identity, shop: &str, what: Permission) -> QueryResult<Result<shops::Row, Refusal>> {
-    let row = match work(db, me, shop)? {
-        Ok(row) => row,
-        Err(refusal) => return Ok(Err(refusal)),
-    };
+    let Some(row) = shops::by_name(db, shop)? else { return Ok(Err(Refusal::NotFound)) };
     let role = agents::role(db, row.shop().id, me.person.id)?;
-    Ok(if role.is_some_and(|role| role.may(what)) { Ok(row) } else { Err(Refusal::Forbidden) })
+    Ok(match role {
+        Some(role) if role.may(what) => Ok(row),
+        None if !me.operator => Err(Refusal::NotFound),
+        _ => Err(Refusal::Forbidden),
+    })
 }
 
 /// Operators only.

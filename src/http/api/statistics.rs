@@ -20,6 +20,7 @@ use crate::{
     domain::{
         ids::{Timestamp, UserId},
         people::Person,
+        permission::Permission,
         refusal::Refusal,
         statistics::{
             clock::{Clock, Zone},
@@ -292,7 +293,7 @@ fn period(query: &Query, shop: &shops::Row, now: Timestamp) -> Result<(Clock, Pe
     ),
 )]
 pub async fn read(node: web::Data<Node>, me: Identity, shop: web::Path<String>, query: Query) -> Answer {
-    let row = node.read(move |db| access::supervise(db, &me, &shop)).await??;
+    let row = node.read(move |db| access::permitted(db, &me, &shop, Permission::ReadStatistics)).await??;
     let at = now();
     let (clock, period, bucket) = period(&query, &row, at)?;
     let (id, readers, asked) = (row.shop().id, node.readers.clone(), period.clone());

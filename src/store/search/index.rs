@@ -105,13 +105,15 @@ pub fn index(
     let New { mut places, positions, all } = new(db, behind, limit)?;
     let count = places.len() + notes.len();
     let all = all && notes.len() < limit;
-    places.extend(notes.iter().map(|note| (note.1, note.2)));
+    let changed: BTreeSet<(i64, Seq)> = notes.iter().map(|note| (note.1, note.2)).collect();
+    places.extend(&changed);
     if places.is_empty() {
         return Ok(Indexed::Messages { count, all });
     }
     let mut said = load(db, &places)?;
     said.sort_unstable_by_key(|row| (row.at, row.conversation_id, row.seq));
-    remove(db, &places)?;
+    // What goes beyond a position is not in the index.
+    remove(db, &changed)?;
     let mut documents: Vec<Document> = said.into_iter().filter_map(|row| Document::of(&row, &words)).collect();
     number(db, &mut documents)?;
     match db {
@@ -247,6 +249,7 @@ fn load(db: &mut Db, places: &BTreeSet<(i64, i64)>) -> QueryResult<Vec<Said>> {
 /// Takes messages out of the index.
 fn remove(db: &mut Db, places: &BTreeSet<(i64, i64)>) -> QueryResult<()> {
     match db {
+        _ if places.is_empty() => {}
         Db::Postgres(db) => {
             unnest::<()>("DELETE FROM search_words w USING")
                 .column(places.iter().map(|place| place.0))

@@ -41,7 +41,7 @@ use crate::{
     },
     domain::{
         ids::{Timestamp, UserId},
-        people::Role,
+        permission::Permission,
         refusal::Refusal,
     },
     export::{Format, Table},
@@ -95,7 +95,7 @@ pub async fn make(
 ) -> Answer {
     let may = {
         let (me, shop) = (me.clone(), shop.clone());
-        node.read(move |db| access::administer(db, &me, &shop)).await?
+        node.read(move |db| access::permitted(db, &me, &shop, Permission::Export)).await?
     };
     may?;
     let fields = body.fields();
@@ -105,7 +105,7 @@ pub async fn make(
     let address = api.address(&request).to_string();
     let key = format!("{:032x}", rand::random::<u128>());
     let made = write(&node.journal, move |db| {
-        let row = access::administer(db, &me, &shop)??;
+        let row = access::permitted(db, &me, &shop, Permission::Export)??;
         let (id, at) = (row.shop().id, now());
         exports::remove_expired(db, at)?;
         if exports::count(db, id, at)? >= LINKS {
@@ -186,7 +186,7 @@ pub async fn download(
         let link = exports::take(db, &key, now())?.ok_or(Refusal::NotFound)?;
         // Whoever has asked may have been removed since.
         match agents::role(db, link.shop(), UserId(link.by_user))? {
-            Some(Role::Admin) => Ok(link),
+            Some(role) if role.may(Permission::Export) => Ok(link),
             _ => Err(Refusal::NotFound.into()),
         }
     })
