@@ -256,6 +256,7 @@ fn settings(config: &Config) -> Settings {
             text_characters: TEXT_MAX,
             window_messages: window::MESSAGES_MAX,
             window_bytes: window::BYTES_MAX,
+            recall_window_ms: ms(config.recall_window),
         },
         messages_burst: config.messages_burst,
         login_timeout: config.login_timeout,

@@ -26,6 +26,8 @@ pub struct Limits {
     pub text_characters: usize,
     pub window_messages: usize,
     pub window_bytes: usize,
+    /// How long a sender may take a message back.
+    pub recall_window_ms: u64,
 }
 
 /// How often the server pings, and how long it waits for a sign of life.

@@ -23,6 +23,7 @@ mod liveness;
 mod nodes;
 mod offline;
 mod origins;
+mod pages;
 mod polling;
 mod postgresql;
 mod recent;

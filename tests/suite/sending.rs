@@ -129,6 +129,7 @@ async fn after_the_window_nothing_is_recalled() {
     let node = TestNode::builder().set("chat.recall_window", "50ms").start().await;
     node.shop("acme").await;
     let mut b1 = node.buyer("b1").await;
+    assert_eq!(b1.welcome["limits"]["recall_window_ms"], 50, "pages know how long");
     let conversation = b1.opens("acme", "hi").await;
     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     b1.refused(json!({"type": "recall", "conversation": conversation, "seq": 1}), "conflict").await;
