@@ -3,8 +3,11 @@
 const KEPT = 'shopbell.sound';
 const NOTES_HZ = [660, 880];
 const NOTE_S = 0.12;
+/** In a busy shop one ring stands for all that comes meanwhile. */
+const EVERY_MS = 1_500;
 
 /** @type {AudioContext|null} */ let audio = null;
+let rangAt = -EVERY_MS;
 
 export function isOn() {
   try { return localStorage.getItem(KEPT) !== 'off'; } catch { return true; }
@@ -16,7 +19,9 @@ export function turn(on) {
 
 /** Silent where the browser has not been touched yet: it would refuse. */
 export function ring() {
-  if (!isOn() || !navigator.userActivation?.hasBeenActive) return;
+  const now = performance.now();
+  if (!isOn() || now - rangAt < EVERY_MS || !navigator.userActivation?.hasBeenActive) return;
+  rangAt = now;
   audio ??= new AudioContext();
   NOTES_HZ.forEach((hz, at) => {
     const tone = new OscillatorNode(audio, { frequency: hz });

@@ -24,6 +24,9 @@ export function el(tag, attributes = {}, ...children) {
   return node;
 }
 
+/** Writes only what reads otherwise: the same words written again are laid out again. */
+export function setText(node, text) { if (node.textContent !== text) node.textContent = text; }
+
 const ICONS = {
   send: 'M4 12 20 4l-5 16-3.5-6.5zM11.5 13.5 20 4',
   attach: 'M20 11.5l-8.2 8.2a5 5 0 0 1-7.1-7.1l8.8-8.8a3.4 3.4 0 0 1 4.8 4.8l-8.6 8.6a1.7 1.7 0 0 1-2.4-2.4l7.8-7.8',
@@ -79,15 +82,22 @@ export function avatar(user, name) {
 
 const sameDay = (a, b) => a.toDateString() === b.toDateString();
 
-/** @param {string} at RFC 3339 @returns {string} `14:05` */
-export function clock(at) {
-  return new Intl.DateTimeFormat(language(), { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' }).format(new Date(at));
+/** Every way to write a time that was asked for so far: making one takes longer than drawing a row. @type {Map<string, Intl.DateTimeFormat>} */
+const ways = new Map();
+
+/** @param {string} at RFC 3339 @param {Intl.DateTimeFormatOptions} options @returns {string} in the present language */
+export function written(at, options) {
+  const key = language() + JSON.stringify(options);
+  const way = ways.get(key) ?? new Intl.DateTimeFormat(language(), options);
+  ways.set(key, way);
+  return way.format(new Date(at));
 }
 
+/** @param {string} at RFC 3339 @returns {string} `14:05` */
+export const clock = (at) => written(at, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+
 /** @param {string} at RFC 3339 @returns {string} `Friday, 20 November` */
-export function day(at) {
-  return new Intl.DateTimeFormat(language(), { weekday: 'long', day: 'numeric', month: 'long' }).format(new Date(at));
-}
+export const day = (at) => written(at, { weekday: 'long', day: 'numeric', month: 'long' });
 
 export function onSameDay(a, b) {
   return sameDay(new Date(a), new Date(b));

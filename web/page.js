@@ -3,7 +3,7 @@
  * filled with words, and a button with `data-language` changes the language.
  */
 
-import { clock, onSameDay } from '/assets/dom.js';
+import { clock, onSameDay, written } from '/assets/dom.js';
 import { language, learn, onLanguage, setLanguage, t } from '/assets/i18n.js';
 import { PAGE } from '/assets/words/page.js';
 
@@ -30,15 +30,11 @@ export function translatePage(again = () => {}) {
 
 /** @param {string} at RFC 3339 @returns {string} the time if today, else the date */
 export function moment(at) {
-  const date = new Date(at);
-  if (onSameDay(date, new Date())) return clock(at);
-  return new Intl.DateTimeFormat(language(), { day: 'numeric', month: 'short' }).format(date);
+  return onSameDay(at, new Date()) ? clock(at) : written(at, { day: 'numeric', month: 'short' });
 }
 
 /** @param {string} at RFC 3339 @returns {string} date and time to the second */
-export function stamp(at) {
-  return new Intl.DateTimeFormat(language(), { dateStyle: 'medium', timeStyle: 'medium' }).format(new Date(at));
-}
+export const stamp = (at) => written(at, { dateStyle: 'medium', timeStyle: 'medium' });
 
 /** @param {number} ms @returns {string} `42 s`, `3:05`, `2 h 10` */
 export function span(ms) {

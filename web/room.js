@@ -43,6 +43,7 @@ export class Room {
         this.composer.focus();
         client.recall(this.summary.id, seq).catch((error) => this.onFault(error));
       },
+      recallable: (at) => Date.parse(at) + (client.welcome?.limits?.recall_window_ms ?? 0) - client.now,
       me: () => client.welcome?.user.uid,
     });
     this.composer = new Composer({

@@ -9,9 +9,9 @@ import { view } from '/assets/content.js';
 
 const NEAR_END_PX = 80;
 const NEAR_START_PX = 60;
-const RECALL_MS = 2 * 60_000;
 const GROUP_MS = 5 * 60_000;
 const TYPING_MS = 6_000;
+const TIMER_MAX_MS = 2 ** 31 - 1;
 
 /** @typedef {import('/assets/sdk/shopbell.js').Message} Message */
 
@@ -42,10 +42,11 @@ export class Thread {
    * @param {(id: string) => void} [options.onRetry] asked to send a refused message again
    * @param {(id: string) => void} [options.onDiscard] asked to forget a refused message
    * @param {(seq: number) => void} [options.onRecall] asked to take one's own message back
+   * @param {(at: string) => number} [options.recallable] for how many ms more what was written then may be taken back
    * @param {() => string|undefined} [options.me] the uid of who looks
    */
-  constructor({ side, onEarlier = () => {}, onRetry = () => {}, onDiscard = () => {}, onRecall = () => {}, me = () => undefined }) {
-    Object.assign(this, { side, onEarlier, onRetry, onDiscard, onRecall, me });
+  constructor({ side, onEarlier = () => {}, onRetry = () => {}, onDiscard = () => {}, onRecall = () => {}, recallable = () => 0, me = () => undefined }) {
+    Object.assign(this, { side, onEarlier, onRetry, onDiscard, onRecall, recallable, me });
     this.root.append(this.#earlier, this.#empty, this.#list, this.#typing);
     this.root.addEventListener('load', () => { if (this.#atEnd) this.toEnd(); }, true);
     this.root.addEventListener('scroll', () => {
@@ -258,10 +259,10 @@ export class Thread {
 
   /** The button that takes a message back, there while the server allows it. */
   #recall({ seq, at, from, content }) {
-    const left = Date.parse(at) + RECALL_MS - Date.now();
-    if (!seq || left < 0 || from?.uid !== this.me() || ['recalled', 'deleted'].includes(content?.kind)) return null;
+    const left = this.recallable(at);
+    if (!seq || left <= 0 || from?.uid !== this.me() || ['recalled', 'deleted'].includes(content?.kind)) return null;
     const button = el('button.recall', { type: 'button', title: t('recall'), 'aria-label': t('recall'), onclick: () => this.onRecall(seq) }, icon('undo'));
-    setTimeout(() => button.remove(), left);
+    setTimeout(() => button.remove(), Math.min(left, TIMER_MAX_MS));
     return button;
   }
 

@@ -7,7 +7,7 @@ import { Shopbell } from '/assets/sdk/shopbell.js';
 import { rest } from '/assets/api.js';
 import * as alerts from '/assets/console/alerts.js';
 import { Desk } from '/assets/console/desk.js';
-import { avatar, el } from '/assets/dom.js';
+import { avatar, el, setText } from '/assets/dom.js';
 import { AGENT } from '/assets/words/agent.js';
 import { explain, learn, nameOf, t } from '/assets/i18n.js';
 import { translatePage } from '/assets/page.js';
@@ -16,11 +16,14 @@ import { List } from '/assets/console/list.js';
 import { Gate } from '/assets/gate.js';
 import { line } from '/assets/content.js';
 import { ROOM_EVENTS } from '/assets/room.js';
+import { onTabs, tellTabs } from '/assets/tabs.js';
 import { toast } from '/assets/toast.js';
 
 learn(AGENT);
 
 const KEPT = 'shopbell.agent';
+/** In a busy shop the list is drawn this often, for all that has come. */
+const DRAW_EVERY_MS = 100;
 const $ = (id) => document.getElementById(id);
 
 /** The console of who is signed in; null before. @type {Console|null} */
@@ -32,6 +35,7 @@ class Console {
   /** @type {Desk} */ desk;
   /** @type {object|null} the shop of the list: {shop, name, role, status} */ shop = null;
   #drawing = 0;
+  #drawnAt = 0;
 
   constructor(token) {
     this.token = token;
@@ -93,7 +97,7 @@ class Console {
       token: this.token,
       shop,
       onUpdate: (summary) => this.#took(summary),
-      onSeen: (id) => { this.inbox.seen(id); this.draw(); },
+      onSeen: (id) => this.#seen(id),
       onSent: (message) => { this.inbox.note(message, true); this.draw(); },
       onClose: () => this.open(null),
     });
@@ -141,6 +145,22 @@ class Console {
     this.list.opened = summary?.id ?? 0;
     $('console').classList.toggle('reading', Boolean(summary));
     this.desk.open(summary);
+    this.#draw();
+  }
+
+  /** What is on screen here is not unread, nor in this agent's other tabs. */
+  #seen(id) {
+    const seq = this.inbox.get(id)?.last_seq ?? 0;
+    this.inbox.seen(id, seq);
+    tellTabs({ uid: this.client.welcome.user.uid, seen: { conversation: id, seq } });
+    this.draw();
+  }
+
+  /** @param {import('/assets/tabs.js').News} news of another tab */
+  hear({ uid, seen, status }) {
+    if (uid !== this.client.welcome?.user.uid) return;
+    if (seen) this.inbox?.seen(seen.conversation, seen.seq);
+    if (status && status.shop === this.shop?.shop) this.shop.status = status.status;
     this.draw();
   }
 
@@ -162,27 +182,39 @@ class Console {
     if (cause === 'transferred' && isMine && !wasMine) toast(t('handed_to_you'));
     if (wasMine && !isMine && ['transferred', 'released'].includes(cause) && newest.id === this.list.opened) toast(t('taken_away'));
     this.desk.update(newest);
+    // It was counted before this screen showed it.
+    if (isMine && this.desk.isShowing(newest.id)) this.#seen(newest.id);
     this.draw();
   }
 
-  /** Draws the list once for all that happened in this turn. */
+  /** Draws the list soon, once for all that has happened. */
   draw() {
-    this.#drawing ||= setTimeout(() => {
-      this.#drawing = 0;
-      if (shown !== this || !this.list) return;
-      this.list.draw();
-      const { calls } = this.inbox;
-      document.title = `${calls ? `(${calls}) ` : ''}${t('console_title')} · Shopbell`;
-      $('duty').checked = this.shop.status !== 'away';
-      $('duty-text').textContent = t(this.shop.status === 'away' ? 'away' : 'on_duty');
-      $('me').title = t(`role_${this.shop.role}`);
-    });
+    this.#drawing ||= setTimeout(() => this.#draw(), Math.max(0, this.#drawnAt + DRAW_EVERY_MS - performance.now()));
+  }
+
+  #draw() {
+    clearTimeout(this.#drawing);
+    this.#drawing = 0;
+    if (shown !== this || !this.list) return;
+    this.#drawnAt = performance.now();
+    this.list.draw();
+    const { calls } = this.inbox;
+    document.title = `${calls ? `(${calls}) ` : ''}${t('console_title')} · Shopbell`;
+    $('duty').checked = this.shop.status !== 'away';
+    setText($('duty-text'), t(this.shop.status === 'away' ? 'away' : 'on_duty'));
+    $('me').title = t(`role_${this.shop.role}`);
   }
 
   async setDuty(on) {
     const { shop } = this;
     const status = on ? 'online' : 'away';
-    await this.client.status(shop.shop, status).then(() => { shop.status = status; }, (error) => toast(explain(error)));
+    try {
+      await this.client.status(shop.shop, status);
+      shop.status = status;
+      tellTabs({ uid: this.client.welcome.user.uid, status: { shop: shop.shop, status } });
+    } catch (error) {
+      toast(explain(error));
+    }
     this.draw();
   }
 
@@ -220,6 +252,7 @@ $('shop').addEventListener('change', ({ target }) => {
   shown.choose(shown.client.welcome.shops.find(({ shop }) => shop === target.value));
 });
 document.addEventListener('visibilitychange', () => shown?.desk?.look());
+onTabs((news) => shown?.hear(news));
 
 translatePage(() => {
   document.title = `${t('console_title')} · Shopbell`;

@@ -58,9 +58,10 @@ export class Inbox {
     known.unread = from.role !== 'buyer' || seen ? 0 : known.unread + 1;
   }
 
-  seen(id) {
+  /** @param {number} id @param {number} seq up to which it has been seen */
+  seen(id, seq) {
     const known = this.#all.get(id);
-    if (known) known.unread = 0;
+    if (known && known.last_seq <= seq) known.unread = 0;
   }
 
   get(id) { return this.#all.get(id); }

@@ -3,7 +3,7 @@
  * each conversation. Only what has changed is drawn again: hundreds of rows may stand there.
  */
 
-import { avatar, el } from '/assets/dom.js';
+import { avatar, el, setText } from '/assets/dom.js';
 import { nameOf, t } from '/assets/i18n.js';
 import { line } from '/assets/content.js';
 import { inOrder, TABS } from '/assets/console/inbox.js';
@@ -16,15 +16,15 @@ const SEARCH_AFTER_MS = 250;
 
 /** @typedef {import('/assets/sdk/shopbell.js').Summary} Summary */
 
-/** @param {string} since RFC 3339 @returns {string} minutes and seconds, then hours: `1:05`, `2 h` */
-function waited(since) {
-  const seconds = Math.max(0, Math.floor((Date.now() - Date.parse(since)) / 1000));
+/** @param {number} seconds @returns {string} minutes and seconds, then hours: `1:05`, `2 h` */
+function waited(seconds) {
   if (seconds >= 3600) return t('hours', { n: Math.floor(seconds / 3600) });
   return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`;
 }
 
 export class List {
   /** Rows and what each shows. @type {Map<number, {node: HTMLElement, shows: string, since: string|null}>} */ #rows = new Map();
+  /** The rows that can be seen: clocks beyond stand still. @type {Set<Element>} */ #inView = new Set();
   tab = 'waiting';
   opened = 0;
   /** What was found of what is looked for; null while nothing is. @type {Summary[]|null} */ #found = null;
@@ -33,6 +33,10 @@ export class List {
   #search = el('input', { type: 'search' });
   #tabs = el('div.tabs', { role: 'tablist' });
   #list = el('div.list', { role: 'tabpanel', tabindex: '-1' });
+  #watch = new IntersectionObserver((changes) => {
+    for (const { target, isIntersecting } of changes) if (isIntersecting) this.#inView.add(target); else this.#inView.delete(target);
+    this.tick();
+  }, { root: this.#list });
 
   /**
    * @param {object} options
@@ -96,8 +100,8 @@ export class List {
       const unread = tab === 'mine' ? list.filter((summary) => summary.unread).length : 0;
       button.setAttribute('aria-selected', String(tab === this.tab && !this.#found));
       button.classList.toggle('calls', tab === 'waiting' ? list.length > 0 : unread > 0);
-      button.firstChild.textContent = t(`tab_${tab}`);
-      button.lastChild.textContent = list.length + (this.inbox.hasMore(tab) ? '+' : '');
+      setText(button.firstChild, t(`tab_${tab}`));
+      setText(button.lastChild, list.length + (this.inbox.hasMore(tab) ? '+' : ''));
     }
     const shown = this.#shown(tabs);
     const items = shown.map((summary) => this.#row(summary));
@@ -106,28 +110,21 @@ export class List {
       const more = () => this.inbox.loadMore(this.tab).then(() => this.draw());
       items.push(el('button.more', { type: 'button', onclick: more }, t('load_more')));
     }
-    // What stands in its place is not touched, and keeps the keyboard's focus.
-    let place = this.#list.firstElementChild;
-    for (const node of items) {
-      if (node === place) place = place.nextElementSibling;
-      else this.#list.insertBefore(node, place);
-    }
-    while (place) {
-      const next = place.nextElementSibling;
-      place.remove();
-      place = next;
-    }
+    putInOrder(this.#list, items);
   }
 
   /** The clocks of those who wait; once a second. */
   tick() {
-    for (const { node, since } of this.#rows.values()) {
-      if (!since || !node.isConnected) continue;
-      const seconds = (Date.now() - Date.parse(since)) / 1000;
-      const clock = node.querySelector('time');
-      clock.textContent = waited(since);
-      clock.className = seconds >= RED_S ? 'red' : seconds >= AMBER_S ? 'amber' : '';
-    }
+    for (const node of this.#inView) this.#tick(node, this.#rows.get(Number(node.dataset.id))?.since);
+  }
+
+  /** @param {HTMLElement} node a row @param {string|null|undefined} since when its buyer has been waiting */
+  #tick(node, since) {
+    if (!since) return;
+    const seconds = Math.max(0, Math.floor((this.inbox.client.now - Date.parse(since)) / 1000));
+    const clock = node.querySelector('time');
+    setText(clock, waited(seconds));
+    clock.className = seconds >= RED_S ? 'red' : seconds >= AMBER_S ? 'amber' : '';
   }
 
   #row(summary) {
@@ -148,10 +145,33 @@ export class List {
     node.replaceChildren(
       avatar(buyer, name),
       el('span.who', {}, name),
-      el('time', {}, since ? waited(since) : moment(updated_at)),
+      el('time', {}, since ? '' : moment(updated_at)),
       el('span.last', {}, lead + (last ? line(last.content) : '')),
       calls ? el('b.badge', {}, unread > 99 ? '99+' : String(unread)) : '');
+    this.#tick(node, since);
+    if (!known) this.#watch.observe(node);
     this.#rows.set(id, { node, shows, since });
     return node;
+  }
+}
+
+/**
+ * Makes these the children of a list. What stands in its place is not touched, and keeps the keyboard's focus; one that comes, goes or moves
+ * moves no other.
+ * @param {Element} list @param {Element[]} items
+ */
+export function putInOrder(list, items) {
+  const stay = new Set(items);
+  for (const node of [...list.children]) if (!stay.has(node)) node.remove();
+  let place = list.firstElementChild;
+  for (const node of items) {
+    if (node === place) {
+      place = place.nextElementSibling;
+    } else if (node === place?.nextElementSibling) {
+      // The one in between has gone further down, and is put there when its turn comes.
+      place = node.nextElementSibling;
+    } else {
+      list.insertBefore(node, place);
+    }
   }
 }

@@ -188,6 +188,7 @@ export class Shopbell extends EventTarget {
   /** @type {Set<number>} */ #unacked = new Set();
   /** @type {any} */ #ackTimer = 0;
   /** @type {Set<number>} */ #viewed = new Set();
+  /** By how much the server's clock is ahead of this one. */ #aheadMs = 0;
 
   /** The answer to the last login: user, shops, limits. @type {Frame|null} */
   welcome = null;
@@ -212,6 +213,8 @@ export class Shopbell extends EventTarget {
   /** @returns {State} */
   get state() { return this.#state; }
   get online() { return this.#state === 'online'; }
+  /** The server's time, in ms since 1970: clocks on desks are often wrong. */
+  get now() { return Date.now() + this.#aheadMs; }
 
   connect() {
     if (!['idle', 'closed', 'refused'].includes(this.#state)) return;
@@ -512,6 +515,7 @@ export class Shopbell extends EventTarget {
   /** @param {any} frame */
   #welcomed(frame) {
     this.welcome = frame;
+    this.#aheadMs = Date.parse(frame.at) - Date.now() || 0;
     if (this.online) return;
     clearTimeout(this.#loginTimer);
     this.#failures = 0;

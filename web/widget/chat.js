@@ -6,6 +6,7 @@ import { Shopbell, ShopbellError } from '/assets/sdk/shopbell.js';
 import { nameOf, t } from '/assets/i18n.js';
 import { ORIGIN } from '/assets/origin.js';
 import { Room, ROOM_EVENTS } from '/assets/room.js';
+import { tellTabs } from '/assets/tabs.js';
 
 export class Chat {
   /** The place in the line of those who wait; 0 while it is not known. */ #place = 0;
@@ -82,8 +83,19 @@ export class Chat {
   /** Says whether the buyer looks at it. */
   look(shown) {
     this.#shown = shown;
-    if (shown) this.unread = 0;
     this.room.look(shown);
+    if (!shown) return;
+    this.unread = 0;
+    const { summary, thread } = this.room;
+    if (summary) tellTabs({ uid: this.client.welcome?.user.uid, seen: { conversation: summary.id, seq: thread.lastSeq } });
+  }
+
+  /** Another tab may have shown it. @param {import('/assets/tabs.js').News} news */
+  hear({ uid, seen }) {
+    const { summary, thread } = this.room;
+    if (uid !== this.client.welcome?.user.uid || !seen || seen.conversation !== summary?.id || seen.seq < thread.lastSeq) return;
+    this.unread = 0;
+    this.onChange();
   }
 
   /** @returns {'offline'|'new'|'waiting'|'claimed'|'resolved'} */

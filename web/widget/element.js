@@ -12,6 +12,7 @@ import { el, icon } from '/assets/dom.js';
 import { language, onLanguage, t } from '/assets/i18n.js';
 import * as bell from '/assets/bell.js';
 import { Chat } from '/assets/widget/chat.js';
+import { onTabs } from '/assets/tabs.js';
 import { Identity } from '/assets/widget/identity.js';
 import { rating, send as sendRating } from '/assets/widget/rating.js';
 
@@ -50,6 +51,8 @@ export class Widget extends HTMLElement {
     acceptDrops(this.#panel, (file) => this.#chat.room.attach(file));
     this.#panel.addEventListener('keydown', (event) => { if (event.key === 'Escape') this.close(); });
     document.addEventListener('visibilitychange', () => this.#look());
+    onTabs((news) => this.#chat.hear(news));
+    addEventListener('storage', ({ key, newValue }) => { if (key === this.#identity.key) this.#changedElsewhere(newValue); });
     onLanguage(() => this.redraw());
     this.redraw();
     if (this.#identity.isKnown) this.#chat.client.connect();
@@ -109,6 +112,14 @@ export class Widget extends HTMLElement {
   send(content) {
     this.#chat.client.connect();
     return this.#chat.room.post(typeof content === 'string' ? { kind: 'text', text: content } : content);
+  }
+
+  /** Another tab has made the visitor, or has forgotten it: here it is the same. @param {string|null} kept */
+  #changedElsewhere(kept) {
+    const { isKnown } = this.#identity;
+    this.#identity.follow(kept);
+    if (isKnown && !this.#identity.isKnown) this.reset();
+    else if (!isKnown) this.#chat.client.connect();
   }
 
   // The chat ---------------------------------------------------------------------------------

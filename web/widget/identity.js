@@ -17,8 +17,15 @@ export class Identity {
   constructor(shop) {
     this.shop = shop;
     this.key = `shopbell.visitor.${shop}`;
-    try { this.#visitor = JSON.parse(localStorage.getItem(this.key)); } catch { this.#visitor = null; }
+    this.#visitor = this.#kept();
   }
+
+  #kept() {
+    try { return JSON.parse(localStorage.getItem(this.key)); } catch { return null; }
+  }
+
+  /** What another tab of this browser keeps now. @param {string|null} kept */
+  follow(kept) { this.#visitor = kept && JSON.parse(kept); }
 
   /** Whether there may be a conversation already: a first visitor is made only when the chat is opened. */
   get isKnown() { return Boolean(this.#user || this.#visitor); }
@@ -35,12 +42,20 @@ export class Identity {
   /** @type {TokenSource} */
   token = async (why) => {
     if (this.#user) return typeof this.#user === 'function' ? this.#user(why) : this.#user;
-    if (why.rejected) this.#visitor = null;
-    if (!this.#visitor || Date.parse(this.#visitor.expires_at) - Date.now() < RENEW_BEFORE_MS) await this.#renew();
+    const refused = why.rejected ? this.#visitor?.token : null;
+    if (refused) this.#visitor = null;
+    const renew = () => this.#renew(refused);
+    if (!lasts(this.#visitor)) await (navigator.locks?.request(this.key, renew) ?? renew());
     return this.#visitor.token;
   };
 
-  async #renew() {
+  /** Of several tabs one makes the visitor, and the others find it. @param {string|null} refused a token that is good no more */
+  async #renew(refused) {
+    const kept = this.#kept();
+    if (kept?.token !== refused && lasts(kept)) {
+      this.#visitor = kept;
+      return;
+    }
     const body = { shop: this.shop };
     const visitor = await rest('POST', '/visitors', { token: this.#visitor?.token, body }).catch((error) => {
       if (error.code !== 'unauthenticated') throw error;
@@ -50,3 +65,5 @@ export class Identity {
     try { localStorage.setItem(this.key, JSON.stringify(visitor)); } catch { /* a visitor for this page only */ }
   }
 }
+
+const lasts = (visitor) => Boolean(visitor) && Date.parse(visitor.expires_at) - Date.now() > RENEW_BEFORE_MS;
