@@ -17,6 +17,8 @@ use shopbell::{
 const MISUSED: u8 = 2;
 
 fn main() -> ExitCode {
+    // The cryptography of every TLS connection, whoever makes it.
+    _ = rustls::crypto::ring::default_provider().install_default();
     let cli = Cli::parse();
     let mut flags = cli.options.set;
     let command = cli.command.unwrap_or(Command::Serve { demo: false, bind: None });

@@ -1,7 +1,7 @@
 //! What `/readyz` says, asked all the time.
 
 use super::crowd::Doors;
-use reqwest::Client;
+use super::rest::http;
 use serde_json::Value;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
@@ -103,7 +103,7 @@ impl Drop for Watch {
 }
 
 async fn ask(node: usize, doors: Doors, into: Arc<Mutex<Vec<Asked>>>) {
-    let client = Client::builder().no_proxy().timeout(PATIENCE).build().expect("an HTTP client");
+    let client = http().timeout(PATIENCE).build().expect("an HTTP client");
     loop {
         let url = format!("{}/readyz", doors[node].lock().expect("no panic"));
         let from = Instant::now();

@@ -2,7 +2,7 @@
 
 use reqwest::header::{AUTHORIZATION, HeaderMap};
 use reqwest::multipart::{Form, Part};
-use reqwest::{Client, Method, RequestBuilder};
+use reqwest::{Client, ClientBuilder, Method, RequestBuilder};
 use serde_json::Value;
 
 /// REST calls to one node, with one token or without.
@@ -11,6 +11,13 @@ pub struct Rest {
     client: Client,
     base: String,
     token: Option<String>,
+}
+
+/// A client for HTTP. It wants to know whose cryptography it would use, since the server it is compiled with speaks TLS to others.
+pub(crate) fn http() -> ClientBuilder {
+    // Only the first call has an effect.
+    _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder().no_proxy()
 }
 
 /// An answer, read whole.
@@ -26,7 +33,7 @@ pub struct Answer {
 impl Rest {
     /// `base` is the node's address, `http://127.0.0.1:41234`.
     pub fn new(base: &str, token: Option<&str>) -> Self {
-        let client = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build();
+        let client = http().redirect(reqwest::redirect::Policy::none()).build();
         Self { client: client.expect("an HTTP client"), base: base.into(), token: token.map(Into::into) }
     }
 
