@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 use super::{
     chat_server::{ChatServer, FindDirect, FindShop},
     direct_dispatcher::DirectDispatcher,
+    feed::Feed,
     gather::Gather,
     journal::Journal,
     mail::{Asked, Do, Reply},
@@ -40,6 +41,7 @@ pub struct Node {
     pub offline: Addr<OfflineBox>,
     pub readers: Readers,
     pub searchers: Searchers,
+    pub feed: Feed,
     /// Who somebody is, and what awaits somebody who comes: asked by all at once when another node has died.
     pub identities: Gather<Arc<str>, arrivals::Known>,
     pub arrivals: Gather<UserId, arrivals::Arrival>,
@@ -75,6 +77,8 @@ pub struct Settings {
     pub login_timeout: Duration,
     pub heartbeat: Heartbeat,
     pub trust_shop_claims: bool,
+    /// What happens in shops is noted for their own systems.
+    pub events: bool,
 }
 
 /// Where a conversation's commands go.

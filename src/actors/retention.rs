@@ -23,7 +23,7 @@ use crate::{
         refusal::Refusal,
     },
     store::{
-        Db, erasures, file_uses,
+        Db, erasures, events, file_uses,
         files::{self, path_of},
         leases,
         retention::{self, Kept, Removed},
@@ -39,6 +39,8 @@ const LOOK: Duration = Duration::from_secs(5);
 const MESSAGES: usize = 50;
 const CONVERSATIONS: usize = 20;
 const FILES: usize = 20;
+/// Packets of events at a time.
+const PACKETS: usize = 200;
 /// After each batch it pauses so many times as long as that took, and this long at least.
 const PAUSES: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(5);
@@ -48,14 +50,16 @@ pub struct Retention {
     node: Arc<Node>,
     directory: Option<PathBuf>,
     every: Duration,
+    /// How long events are kept.
+    events: Duration,
     /// When the next pass is due.
     next: Instant,
     working: bool,
 }
 
 impl Retention {
-    pub fn new(node: Arc<Node>, directory: Option<PathBuf>, every: Duration) -> Retention {
-        Retention { node, directory, every, next: Instant::now(), working: false }
+    pub fn new(node: Arc<Node>, directory: Option<PathBuf>, every: Duration, events: Duration) -> Retention {
+        Retention { node, directory, every, events, next: Instant::now(), working: false }
     }
 
     fn look(&mut self, ctx: &mut Context<Self>) {
@@ -63,12 +67,13 @@ impl Retention {
             return;
         }
         let (node, directory, due) = (self.node.clone(), self.directory.clone(), Instant::now() >= self.next);
+        let events = self.events;
         let working = async move {
             for erasure in node.read(erasures::open).await? {
                 erasure::run(node.clone(), directory.clone(), erasure.id).await;
             }
             if due {
-                Pass { node: node.clone(), holder: rand::random() }.run().await?;
+                Pass { node: node.clone(), holder: rand::random(), events }.run().await?;
             }
             unlink(&node, directory).await
         };
@@ -96,13 +101,19 @@ impl Actor for Retention {
 struct Pass {
     node: Arc<Node>,
     holder: i64,
+    events: Duration,
 }
 
 impl Pass {
     async fn run(self) -> Result<(), Refusal> {
         let kept = self.node.read(retention::shops).await?;
-        if kept.is_empty() {
+        let oldest = Timestamp(super::now().0 - i64::try_from(self.events.as_millis()).unwrap_or(i64::MAX));
+        let told = self.node.read(move |db| events::overdue(db, oldest)).await?;
+        if kept.is_empty() && told.is_empty() {
             return Ok(());
+        }
+        for shop in told {
+            self.events(shop, oldest).await?;
         }
         let before = |days: i32| Timestamp(super::now().0 - i64::from(days) * DAY_MS);
         for Kept { shop, messages, files } in kept {
@@ -133,6 +144,21 @@ impl Pass {
             metrics::counter!("shopbell_removed_messages_total").increment(removed as u64);
             if seen < MESSAGES {
                 after = last;
+            }
+            pause(started).await;
+        }
+    }
+
+    async fn events(&self, shop: ShopId, before: Timestamp) -> Result<(), Refusal> {
+        loop {
+            let (holder, started) = (self.holder, Instant::now());
+            let removed = apart(&self.node, move |db| {
+                keep_lease(db, LEASE, holder)?;
+                Ok(events::remove(db, shop, before, PACKETS)?)
+            })
+            .await?;
+            if removed < PACKETS {
+                return Ok(());
             }
             pause(started).await;
         }

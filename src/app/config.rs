@@ -63,6 +63,8 @@ pub struct Config {
     pub files_dir: Option<PathBuf>,
     pub retention_every: Duration,
     pub allow_private: bool,
+    pub events: bool,
+    pub events_retention: Duration,
     pub node: String,
     pub stream_events: usize,
     pub log_level: String,
@@ -330,6 +332,8 @@ impl Config {
             files_dir: given.maybe("files.url")?.map(PathBuf::from),
             retention_every: given.duration("retention.every")?,
             allow_private: given.flag("webhooks.allow_private")?,
+            events: given.flag("events.enabled")?,
+            events_retention: given.duration("events.retention")?,
             node: given.text("cluster.node")?,
             stream_events: given.number("cluster.stream_events", "100 to 10000000", 100, 10_000_000)?,
             log_level: given.read("log.level", "error, warn, info, debug, trace, or filters of these", |s| {

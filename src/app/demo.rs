@@ -6,7 +6,7 @@ use super::config::{Config, DEFAULT_DATABASE};
 use crate::{
     auth::password,
     domain::people::Role,
-    store::{self, Db, agents, shops, users},
+    store::{self, Db, agents, events, shops, users},
 };
 
 /// The demo's own directory, removed when the demo ends.
@@ -69,7 +69,8 @@ pub fn make(db: &mut Db) -> Result<Vec<Login>, store::Error> {
         users::revoke_tokens(db, id, now.0 / 1_000)?;
         match role {
             Some(role) => {
-                agents::insert(db, shop.id, id, role, None, now)?;
+                let is_new = agents::insert(db, shop.id, id, role, None, now)?;
+                events::duty(db, shop.id, id, false, is_new, now)?;
                 users::set_created_by(db, id, shop.id.0)?;
             }
             None => users::set_operator(db, id)?,

@@ -20,6 +20,7 @@ use crate::{
         attendance::Attendance,
         chat_server::{Attended, Broadcast, ChatServer, Count, Join},
         cluster_link::ClusterLink,
+        feed::Feed,
         gather::Gather,
         indexer::{Indexer, Pace},
         journal::{self, Drain, Journal},
@@ -28,6 +29,7 @@ use crate::{
         offline_box::OfflineBox,
         redelivery::Redelivery,
         retention::Retention,
+        sequencer::Sequencer,
         table_lists::TableLists,
     },
     auth::token::Tokens,
@@ -55,7 +57,8 @@ use crate::{
     },
     socket::{self, Codes},
     store::{
-        arrivals,
+        self, arrivals,
+        events::{self, Sequenced},
         journal::{Rules, Writer},
         location::Location,
         migrate::migrate,
@@ -66,6 +69,8 @@ use crate::{
 const CHECKPOINT: Duration = Duration::from_secs(1);
 /// How long a drain may take before the process ends all the same. What was answered with `ok` is on disk in any case.
 const DRAIN: Duration = Duration::from_secs(8);
+/// Packets of events that are given their places at a time, before the server starts.
+const PACKETS: usize = 1_000;
 /// When clients should come back after a restart.
 const RECONNECT_MS: u64 = 1_000;
 
@@ -98,6 +103,11 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Error> {
     let migrated = migrate(&mut db)?;
     if migrated > 0 {
         tracing::info!(migrations = migrated, "the database has been brought up to date");
+    }
+    if !location.is_postgres() {
+        // Where the database comes from, there may have been several writers.
+        let sequence = |db: &mut store::Db| db.write(|db| events::sequence(db, PACKETS)).map_err(store::Error::from);
+        while sequence(&mut db)? != (Sequenced::Events { count: 0, all: true }) {}
     }
     let logins = if with_demo { demo::make(&mut db)? } else { Vec::new() };
     let metrics = telemetry::metrics()?;
@@ -173,7 +183,10 @@ async fn start_actors(
     hub: &ArbiterHandle,
 ) -> Result<(Arc<Node>, Option<Arc<Link>>), Error> {
     let readers = location.readers(config.readers)?;
-    let rules = Rules { recall_window_ms: i64::try_from(config.recall_window.as_millis()).unwrap_or(i64::MAX) };
+    let rules = Rules {
+        recall_window_ms: i64::try_from(config.recall_window.as_millis()).unwrap_or(i64::MAX),
+        events: config.events,
+    };
     if !location.is_postgres() {
         journal::checkpoint_beside(location.writer()?, CHECKPOINT)?;
     }
@@ -217,6 +230,7 @@ async fn start_actors(
         offline,
         identities: Gather::start(readers.clone(), arrivals::identities),
         arrivals: Gather::start(readers.clone(), arrivals::arrivals),
+        feed: Feed::start(readers.clone()),
         readers,
         searchers: Searchers::new(location.readers(config.searchers)?, config.searchers),
         tokens: Tokens::new(&secret),
@@ -231,8 +245,13 @@ async fn start_actors(
     let (attended, called) = (node.clone(), name.clone());
     let attendance = Attendance::start_in_arbiter(hub, move |_| Attendance::new(attended, id, &called));
     node.chat.do_send(Attended(attendance));
-    let (kept, files, every) = (node.clone(), config.files_dir.clone(), config.retention_every);
-    Retention::start_in_arbiter(hub, move |_| Retention::new(kept, files, every));
+    let (kept, files) = (node.clone(), config.files_dir.clone());
+    let (every, events) = (config.retention_every, config.events_retention);
+    Retention::start_in_arbiter(hub, move |_| Retention::new(kept, files, every, events));
+    if location.is_postgres() {
+        let sequenced = node.clone();
+        Sequencer::start_in_arbiter(hub, move |_| Sequencer::new(sequenced));
+    }
     let mut link = None;
     if let Some(redis) = &config.redis {
         let settings = link::Settings { me: id, name: name.clone(), stream_events: config.stream_events };
@@ -262,6 +281,7 @@ fn settings(config: &Config) -> Settings {
         login_timeout: config.login_timeout,
         heartbeat: Heartbeat { interval_ms: ms(config.heartbeat_interval), timeout_ms: ms(config.heartbeat_timeout) },
         trust_shop_claims: config.trust_shop_claims,
+        events: config.events,
     }
 }
 
@@ -307,6 +327,7 @@ async fn wait_for_signal() -> Result<(), Error> {
 /// Tells everyone, lets what was accepted be written and answered, and then closes.
 async fn drain(node: &Node) {
     let deadline = Instant::now() + DRAIN;
+    node.feed.close();
     node.chat.do_send(Broadcast(Push::Notice(Notice::Draining { reconnect_ms: RECONNECT_MS })));
     written(node).await;
     node.chat.do_send(Broadcast(Push::Close(Close::Restart)));

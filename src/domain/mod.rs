@@ -9,6 +9,7 @@ pub mod command;
 pub mod content;
 pub mod conversation;
 pub mod cursor;
+pub mod event;
 pub mod hours;
 pub mod ids;
 pub mod liveness;

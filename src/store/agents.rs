@@ -34,6 +34,10 @@ pub struct Row {
 }
 
 impl Row {
+    pub fn is_on_duty(&self) -> bool {
+        self.status == Status::Online.as_str() && !self.disabled
+    }
+
     /// What a shop's own pages show of an agent. A word that this program does not know counts as the least it could mean.
     pub fn agent(&self, user: &users::User) -> Agent {
         let (role, status) = (Role::parse(&self.role), Status::parse(&self.status));

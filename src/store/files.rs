@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use diesel::prelude::*;
 
 use super::{Db, schema::files as t};
-use crate::domain::ids::{Timestamp, UserId};
+use crate::domain::{
+    event::File,
+    ids::{Timestamp, UserId},
+};
 
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(table_name = t)]
@@ -34,6 +37,13 @@ pub fn insert(db: &mut Db, file: &Row, owner: UserId, now: Timestamp) -> QueryRe
 /// A file that has not been removed.
 pub fn find(db: &mut Db, key: &str) -> QueryResult<Option<Row>> {
     t::table.find(key).filter(t::removed_at.is_null()).select(Row::as_select()).first(db).optional()
+}
+
+/// The same without the bytes.
+pub fn describe(db: &mut Db, key: &str) -> QueryResult<Option<File>> {
+    let there = t::table.find(key).filter(t::removed_at.is_null());
+    let row: Option<(String, String, i64)> = there.select((t::name, t::mime, t::size)).first(db).optional()?;
+    Ok(row.map(|(name, mime, size)| File { key: key.into(), name: name.into(), mime: mime.into(), size }))
 }
 
 /// Removes a file: its bytes are gone, or nobody is given them any more until they are unlinked. True where there was one.

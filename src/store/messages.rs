@@ -22,6 +22,7 @@ use crate::domain::{
     conversation::{Conversation, Speaker},
     cursor::Which,
     ids::{ConversationId, Seq, ShopId, Timestamp, UserId},
+    people::Shop,
 };
 
 #[derive(Queryable, Selectable)]
@@ -48,10 +49,20 @@ pub struct Record {
 
 impl Row {
     fn message(self, db: &mut Db, people: &mut People, conversation: &Conversation) -> QueryResult<Message> {
+        self.message_of(db, people, conversation.id, conversation.shop())
+    }
+
+    fn message_of(
+        self,
+        db: &mut Db,
+        people: &mut People,
+        conversation: ConversationId,
+        shop: Option<&Arc<Shop>>,
+    ) -> QueryResult<Message> {
         Ok(Message {
-            conversation: conversation.id,
+            conversation,
             seq: self.seq,
-            shop: conversation.shop().map(|shop| shop.shop.clone()),
+            shop: shop.map(|shop| shop.shop.clone()),
             from: people.person(db, UserId(self.sender_id))?,
             speaker: Speaker::parse(&self.speaker).unwrap_or(Speaker::User),
             side: Which::from_index(self.side),
@@ -177,6 +188,48 @@ pub fn at(
         found.push(((conversation.id, *seq), row.message(db, people, conversation)?));
     }
     Ok(found)
+}
+
+/// A message, and when an admin has edited it.
+#[derive(Clone, Debug)]
+pub struct Said {
+    pub message: Arc<Message>,
+    pub edited_at: Option<Timestamp>,
+}
+
+/// Messages of a shop's conversations, by their places.
+pub fn in_shop(
+    db: &mut Db,
+    people: &mut People,
+    shop: &Arc<Shop>,
+    places: &BTreeSet<(ConversationId, Seq)>,
+) -> QueryResult<BTreeMap<(ConversationId, Seq), Said>> {
+    let rows: Vec<(i64, Row)> = match db {
+        _ if places.is_empty() => Vec::new(),
+        Db::Postgres(db) => unnest::<(BigInt, RowType)>(
+            "SELECT k.c, m.seq, m.sender_id, m.speaker, m.side, m.client_id, m.content, m.at, m.edited_at FROM",
+        )
+        .column(places.iter().map(|(conversation, _)| conversation.0))
+        .column(places.iter().map(|(_, seq)| *seq))
+        .then("AS k (c, s) JOIN messages m ON m.conversation_id = k.c AND m.seq = k.s")
+        .load(db)?,
+        Db::Sqlite(db) => {
+            let mut rows = Vec::with_capacity(places.len());
+            for (conversation, seq) in places {
+                let row = t::table.find((conversation.0, *seq)).select(Row::as_select()).first(db).optional()?;
+                rows.extend(row.map(|row| (conversation.0, row)));
+            }
+            rows
+        }
+    };
+    people.learn(db, rows.iter().map(|(_, row)| UserId(row.sender_id)).collect())?;
+    let mut said = BTreeMap::new();
+    for (conversation, row) in rows {
+        let (conversation, edited_at) = (ConversationId(conversation), row.edited_at.map(Timestamp));
+        let message = Arc::new(row.message_of(db, people, conversation, Some(shop))?);
+        said.insert((conversation, message.seq), Said { message, edited_at });
+    }
+    Ok(said)
 }
 
 /// The columns of [`Row`].

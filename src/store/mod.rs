@@ -10,6 +10,7 @@ pub mod changes;
 pub mod conversations;
 pub mod copy;
 pub mod erasures;
+pub mod events;
 pub mod exports;
 pub mod file_uses;
 pub mod files;

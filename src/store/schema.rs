@@ -295,6 +295,32 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    outbox (id) {
+        id -> BigInt,
+        shop_id -> BigInt,
+        at -> BigInt,
+        lines -> Text,
+    }
+}
+
+diesel::table! {
+    events (shop_id, last) {
+        shop_id -> BigInt,
+        last -> BigInt,
+        at -> BigInt,
+        lines -> Text,
+    }
+}
+
+diesel::table! {
+    event_positions (shop_id) {
+        shop_id -> BigInt,
+        last -> BigInt,
+        removed -> BigInt,
+    }
+}
+
 diesel::joinable!(agent_sessions -> nodes (node_id));
 diesel::joinable!(agents -> users (user_id));
 diesel::joinable!(agents -> shops (shop_id));
@@ -325,5 +351,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     search_positions,
     search_changes,
     search_documents,
-    exports
+    exports,
+    outbox,
+    events,
+    event_positions
 );

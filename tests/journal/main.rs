@@ -1,6 +1,7 @@
 //! The journal's transaction, through its writer and against real databases.
 
 mod batches;
+mod events;
 mod figures;
 mod lanes;
 mod lost;

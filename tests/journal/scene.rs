@@ -25,7 +25,7 @@ use shopbell::{
 use shopbell_harness::TestPostgres;
 use tempfile::TempDir;
 
-pub const RULES: Rules = Rules { recall_window_ms: 60_000 };
+pub const RULES: Rules = Rules { recall_window_ms: 60_000, events: true };
 
 /// A database with the shop `acme`, its agents `ann` and `bob` and supervisor `sue`, and the buyers `b0` to `b9`.
 pub struct Scene {

@@ -73,7 +73,7 @@ fn lists_in_a_table() {
         let ann = users::refresh(&mut db, "ann", None, None, Timestamp(1)).unwrap().person();
         let bob = users::refresh(&mut db, "bob", None, None, Timestamp(1)).unwrap().person();
         let readers = place.location.readers(2).unwrap();
-        let writer = Writer::open(&place.location, Rules { recall_window_ms: 0 }).unwrap();
+        let writer = Writer::open(&place.location, Rules { recall_window_ms: 0, events: true }).unwrap();
         let (send, receive) = std::sync::mpsc::channel();
         let system = std::thread::spawn(move || {
             let system = actix::System::new();

@@ -193,7 +193,7 @@ impl Story {
             agents::insert(&mut world.db, shop.id, agent.id, role, None, Timestamp(1)).unwrap();
         }
         Story {
-            writer: Writer::open(&place.location, Rules { recall_window_ms: 0 }).unwrap(),
+            writer: Writer::open(&place.location, Rules { recall_window_ms: 0, events: true }).unwrap(),
             readers: place.location.readers(2).unwrap(),
             shop,
             on_duty: agents.iter().map(|agent| agent.id).collect(),

@@ -79,12 +79,7 @@ pub async fn write<T: Send + 'static>(
     journal: &Addr<Journal>,
     work: impl FnMut(&mut Db) -> Result<T, WriteError> + Send + 'static,
 ) -> Result<T, Refusal> {
-    let (waiting, result) = oneshot::channel();
-    journal.do_send(Run(Box::new(Call { work, apart: false, result: None, waiting })));
-    match timeout(PATIENCE, result).await {
-        Ok(Ok(result)) => result,
-        Ok(Err(_)) | Err(_) => Err(Refusal::BUSY),
-    }
+    call(journal, work, false).await
 }
 
 /// The same, for a thread that may block, and for work that leaves users, shops, agents and conversations alone.
@@ -98,4 +93,28 @@ pub fn write_apart<T: Send + 'static>(
     let (waiting, result) = oneshot::channel();
     journal.do_send(Run(Box::new(Call { work, apart: true, result: None, waiting })));
     result.blocking_recv().unwrap_or(Err(Refusal::BUSY))
+}
+
+/// The same without blocking.
+///
+/// # Errors
+/// As [`write`].
+pub async fn write_aside<T: Send + 'static>(
+    journal: &Addr<Journal>,
+    work: impl FnMut(&mut Db) -> Result<T, WriteError> + Send + 'static,
+) -> Result<T, Refusal> {
+    call(journal, work, true).await
+}
+
+async fn call<T: Send + 'static>(
+    journal: &Addr<Journal>,
+    work: impl FnMut(&mut Db) -> Result<T, WriteError> + Send + 'static,
+    apart: bool,
+) -> Result<T, Refusal> {
+    let (waiting, result) = oneshot::channel();
+    journal.do_send(Run(Box::new(Call { work, apart, result: None, waiting })));
+    match timeout(PATIENCE, result).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(_)) | Err(_) => Err(Refusal::BUSY),
+    }
 }

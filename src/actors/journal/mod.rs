@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use self::lane::{Fate, Lane, Return, Seat, Waiting};
 pub use self::{
-    call::{WriteError, write, write_apart},
+    call::{WriteError, write, write_apart, write_aside},
     checkpoint::checkpoint_beside,
 };
 use super::mail::{Asked, Written};

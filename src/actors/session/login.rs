@@ -35,7 +35,7 @@ use crate::{
         agents,
         arrivals::Arrival,
         conversations::{self, Waits},
-        shops, users,
+        events, shops, users,
     },
 };
 
@@ -102,6 +102,7 @@ async fn refresh(
     provisioned: bool,
     now: Timestamp,
 ) -> Result<(users::User, Vec<(Arc<Shop>, Agent)>), Refusal> {
+    let tells = node.settings.events;
     write(&node.journal, move |db| {
         // A revoked token must not change anything.
         if users::by_uid(db, &claims.uid)?.is_some_and(|user| claims.issued_at < user.tokens_after) {
@@ -112,8 +113,11 @@ async fn refresh(
             for (shop, role) in &claims.shops {
                 let Some(shop) = shops::by_name(db, shop)? else { continue };
                 let (shop, id) = (shop.shop().id, user.person().id);
-                if !agents::insert(db, shop, id, *role, None, now)? {
+                let is_new = agents::insert(db, shop, id, *role, None, now)?;
+                if !is_new {
                     agents::set_role(db, shop, id, *role)?;
+                } else if tells {
+                    events::duty(db, shop, id, false, true, now)?;
                 }
             }
         }

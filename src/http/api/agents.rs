@@ -30,7 +30,7 @@ use crate::{
         people::{Person, Role},
         refusal::Refusal,
     },
-    store::{Db, agents, audit, conversations, shops, users},
+    store::{Db, agents, audit, conversations, events, shops, users},
 };
 
 /// The most conversations at a time that an agent may be set to take.
@@ -107,6 +107,8 @@ struct Change {
     wanted: Wanted,
     hash: Option<String>,
     address: String,
+    /// Whether events are told.
+    tells: bool,
 }
 
 impl Change {
@@ -131,7 +133,8 @@ impl Change {
             Some(password) => Some(hash(api, password.clone()).await?),
             None => None,
         };
-        Ok(Change { me, shop, uid, wanted, hash, address: api.address(request).to_string() })
+        let (address, tells) = (api.address(request).to_string(), node.settings.events);
+        Ok(Change { me, shop, uid, wanted, hash, address, tells })
     }
 
     /// Sets what belongs to the user. Where it had a password, tokens that were got with that are refused.
@@ -160,6 +163,19 @@ impl Change {
             return Err(Refusal::Conflict.into());
         }
         Ok(())
+    }
+
+    /// Tells whether the agent has come on duty by this, or gone off it.
+    fn tell(
+        &self,
+        db: &mut Db,
+        shop: ShopId,
+        before: Option<&agents::Row>,
+        after: Option<&agents::Row>,
+    ) -> Result<(), WriteError> {
+        let Some(agent) = before.or(after).filter(|_| self.tells) else { return Ok(()) };
+        let is_on_duty = |row: Option<&agents::Row>| row.is_some_and(agents::Row::is_on_duty);
+        Ok(events::duty(db, shop, UserId(agent.user_id), is_on_duty(before), is_on_duty(after), now())?)
     }
 
     fn record(
@@ -286,8 +302,10 @@ pub async fn add(
             return Err(Refusal::Conflict.into());
         }
         change.apply_personal(db, &user)?;
-        let agent = Shown::of(&found(db, id, &change.uid)?);
+        let added = found(db, id, &change.uid)?;
+        let agent = Shown::of(&added);
         change.record(db, id, "agent.added", None, Some(&agent))?;
+        change.tell(db, id, None, Some(&added.0))?;
         Ok((shop, UserId(user.id), agent))
     })
     .await?;
@@ -349,6 +367,7 @@ pub async fn change(
         let after = found(db, id, &change.uid)?;
         let agent = Shown::of(&after);
         change.record(db, id, "agent.changed", Some(&Shown::of(&before)), Some(&agent))?;
+        change.tell(db, id, Some(&before.0), Some(&after.0))?;
         let revoked = (after.1.tokens_after != before.1.tokens_after).then_some(after.1.tokens_after);
         Ok((shop, user, revoked, claims, agent))
     })
@@ -384,7 +403,8 @@ pub async fn remove(
     let (shop, uid) = path.into_inner();
     let by = me.person.clone();
     let wanted = Wanted::default();
-    let change = Change { me, shop, uid, wanted, hash: None, address: api.address(&request).to_string() };
+    let (address, tells) = (api.address(&request).to_string(), node.settings.events);
+    let change = Change { me, shop, uid, wanted, hash: None, address, tells };
     let (shop, person, good_from, claims) = write(&node.journal, move |db| {
         let shop = access::manage(db, &change.me, &change.shop)??;
         let id = shop.shop().id;
@@ -394,6 +414,7 @@ pub async fn remove(
         agents::delete(db, id, person.id)?;
         let good_from = revoke(db, person.id, 0)?;
         change.record(db, id, "agent.removed", Some(&Shown::of(&agent)), None)?;
+        change.tell(db, id, Some(&agent.0), None)?;
         let claims = conversations::claimed_in(db, id, person.id)?;
         Ok((shop, person, good_from, claims))
     })

@@ -260,4 +260,21 @@ copied! {
         created_at: i64,
         updated_at: i64,
     }
+    outbox (id: BigInt), 1_000 {
+        id: i64,
+        shop_id: i64,
+        at: i64,
+        lines: String,
+    }
+    events (shop_id: BigInt, last: BigInt), 1_000 {
+        shop_id: i64,
+        last: i64,
+        at: i64,
+        lines: String,
+    }
+    event_positions (shop_id: BigInt), 1_000 {
+        shop_id: i64,
+        last: i64,
+        removed: i64,
+    }
 }

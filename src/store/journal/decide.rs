@@ -21,6 +21,7 @@ use crate::{
         content::{Content, RECALLED, files_in, is_tombstone},
         conversation::{Cause, Change, Conversation, Deed, Moved, Parties, Placed, Standing},
         cursor::{Given, Side, Which},
+        event::{About, Event, Kind},
         ids::{ConversationId, Seq, ShopId, Timestamp, UserId, VISITOR},
         people::{Agent, Person, Role, Shop, Status},
         refusal::Refusal,
@@ -167,7 +168,7 @@ impl Deciding<'_> {
             Act::Delete { conversation, seqs, address } => self.delete(by, *conversation, seqs, address, *at),
             Act::Erase { conversation, seqs, person } => self.erase(by, *conversation, seqs, *person, *at),
             Act::Rate { conversation, score, comment } => self.rate(by, *conversation, *score, comment.clone(), *at),
-            Act::SetStatus { shop, status } => self.set_status(by, shop, *status),
+            Act::SetStatus { shop, status } => self.set_status(by, shop, *status, *at),
         }
     }
 
@@ -245,7 +246,8 @@ impl Deciding<'_> {
             client_id: client_id.clone(),
             at: now,
         });
-        self.show(&conversation, placed.seq, &content.json, now);
+        self.tell_message(Kind::MessageStored, &conversation, placed.seq, from.id, now);
+        self.show(&conversation, placed.seq, "", &content.json, from.id, now);
         self.rows.messages.push(messages::New { message: message.clone(), digest: content.digest });
         let stored = Stored { conversation: conversation.id, seq: placed.seq, at: now, digest: content.digest };
         self.stored.insert((from.id, client_id.clone()), stored);
@@ -255,8 +257,11 @@ impl Deciding<'_> {
         Outcome::Stored { now, message, cause: placed.cause }
     }
 
-    /// Notes which of this server's files a content shows.
-    fn show(&mut self, conversation: &Conversation, seq: Seq, content: &str, at: Timestamp) {
+    /// Notes which of this server's files a content shows that takes the place of another.
+    fn show(&mut self, conversation: &Conversation, seq: Seq, before: &str, content: &str, by: UserId, at: Timestamp) {
+        if files_in(content).any(|key| !files_in(before).any(|shown| shown == key)) {
+            self.tell_message(Kind::FileAdded, conversation, seq, by, at);
+        }
         let shop = conversation.shop().map(|shop| shop.id);
         let uses = files_in(content).map(|key| file_uses::New {
             key: key.into(),
@@ -504,6 +509,7 @@ impl Deciding<'_> {
         let first_time = !is_tombstone(&message.content);
         if first_time {
             self.rewrite(&message, &RECALLED.into(), None);
+            self.tell_message(Kind::MessageRecalled, &conversation, seq, by.id, now);
         }
         let last = self.last(&conversation)?;
         let snapshot = Arc::new(Snapshot { conversation, last });
@@ -523,12 +529,25 @@ impl Deciding<'_> {
             return Err(Refusal::Forbidden.into());
         }
         self.ticket(&conversation).rated = Some((now, score, comment));
+        let about = About::Ticket { conversation: id, ticket: conversation.ticket };
+        self.tell(&conversation, Kind::ConversationRated, by.id, about, now);
         Ok(Outcome::Rated)
     }
 
-    fn set_status(&mut self, by: &Arc<Person>, shop: &Arc<str>, status: Status) -> Result<Outcome, Stop> {
+    fn set_status(
+        &mut self,
+        by: &Arc<Person>,
+        shop: &Arc<str>,
+        status: Status,
+        now: Timestamp,
+    ) -> Result<Outcome, Stop> {
         let shop = self.shop(shop)?.ok_or(Refusal::NotFound)?;
-        let role = self.role(shop.id, by.id)?.ok_or(Refusal::NotFound)?;
+        let (role, before) = (self.role(shop.id, by.id), self.status(shop.id, by.id)); // Asked for together.
+        let role = role?.ok_or(Refusal::NotFound)?;
+        if before? != status && self.rules.events {
+            let kind = if status == Status::Online { Kind::AgentOnDuty } else { Kind::AgentOffDuty };
+            self.rows.events.push((shop.id, Event { kind, at: now, by: by.id, about: About::Agent }));
+        }
         self.rows.statuses.insert((shop.id, by.id), status);
         Ok(Outcome::StatusSet { shop, agent: Agent { person: by.clone(), role, status } })
     }
@@ -565,18 +584,35 @@ impl Deciding<'_> {
             .or_insert_with(|| tickets::Change::of(conversation))
     }
 
-    /// Adds what `conversation` has just undergone to its timeline.
+    /// Adds what `conversation` has just undergone to its timeline, and tells it.
     fn note(&mut self, conversation: &Conversation, cause: Cause, by: UserId, from: Option<UserId>, at: Timestamp) {
+        let to = conversation.claimant().map(|agent| agent.id);
+        if let Some(kind) = Kind::of(cause) {
+            let Conversation { id, ticket, claim_version, .. } = *conversation;
+            let about = About::Claim { conversation: id, ticket, claim_version, from, to };
+            self.tell(conversation, kind, by, about, at);
+        }
         self.rows.timeline.push(timeline::New {
             conversation: conversation.id,
             at,
             cause,
             by,
             from,
-            to: conversation.claimant().map(|agent| agent.id),
+            to,
             claim_version: conversation.claim_version,
             ticket: conversation.ticket,
         });
+    }
+
+    fn tell_message(&mut self, kind: Kind, conversation: &Conversation, seq: Seq, by: UserId, at: Timestamp) {
+        self.tell(conversation, kind, by, About::Message { conversation: conversation.id, seq }, at);
+    }
+
+    /// What happens in direct conversations is told to nobody else.
+    fn tell(&mut self, conversation: &Conversation, kind: Kind, by: UserId, about: About, at: Timestamp) {
+        if let Some(shop) = conversation.shop().filter(|_| self.rules.events) {
+            self.rows.events.push((shop.id, Event { kind, at, by, about }));
+        }
     }
 
     // What is known.
@@ -635,6 +671,15 @@ impl Deciding<'_> {
 
     fn role(&mut self, shop: ShopId, user: UserId) -> Result<Option<Role>, Stop> {
         known(self.facts.roles.get(&(shop, user)), || self.needs.roles.insert((shop, user)))
+    }
+
+    /// Of an agent of the shop.
+    fn status(&mut self, shop: ShopId, user: UserId) -> Result<Status, Stop> {
+        if let Some(status) = self.rows.statuses.get(&(shop, user)) {
+            return Ok(*status);
+        }
+        let on_duty = known(self.facts.duty.get(&shop), || self.needs.duty.insert(shop))?;
+        Ok(if on_duty.contains(&user) { Status::Online } else { Status::Away })
     }
 
     fn anyone_on_duty(&mut self, shop: ShopId) -> Result<bool, Stop> {

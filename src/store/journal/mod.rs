@@ -50,6 +50,8 @@ pub enum Answer {
 pub struct Rules {
     /// How long a sender may take a message back, in milliseconds.
     pub recall_window_ms: i64,
+    /// Whether what happens in shops is noted for their own systems.
+    pub events: bool,
 }
 
 /// A lost connection is looked for so long, with a batch in hand.

@@ -8,6 +8,7 @@ use std::{
 use crate::{
     domain::{
         conversation::Conversation,
+        event::Happened,
         ids::{ConversationId, Seq, ShopId, Timestamp, UserId},
         people::Status,
     },
@@ -38,6 +39,8 @@ pub struct Rows {
     pub acks: BTreeMap<(ConversationId, UserId), Seq>,
     pub timeline: Vec<timeline::New>,
     pub statuses: BTreeMap<(ShopId, UserId), Status>,
+    /// What is told of all this, in the order in which it was decided.
+    pub events: Vec<Happened>,
 }
 
 /// An act of a shop's admin, for the audit log.

@@ -3,7 +3,9 @@
 use diesel::QueryResult;
 
 use super::rows::{Audited, Rows};
-use crate::store::{Db, agents, audit, conversations, file_uses, messages, receipts, tickets, timeline, waiting_acks};
+use crate::store::{
+    Db, agents, audit, conversations, events, file_uses, messages, receipts, tickets, timeline, waiting_acks,
+};
 
 pub fn write(db: &mut Db, rows: &Rows) -> QueryResult<()> {
     conversations::insert(db, &rows.opened)?;
@@ -28,5 +30,6 @@ pub fn write(db: &mut Db, rows: &Rows) -> QueryResult<()> {
     for ((shop, user), status) in &rows.statuses {
         agents::set_status(db, *shop, *user, *status)?;
     }
-    Ok(())
+    // Last: all that they are about is locked by now.
+    events::append(db, &rows.events)
 }

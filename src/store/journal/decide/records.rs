@@ -9,6 +9,7 @@ use crate::{
         content::{Content, DELETED, is_tombstone},
         conversation::{Conversation, Standing, State},
         cursor::Which,
+        event::Kind,
         ids::{ConversationId, Seq, Timestamp, UserId},
         people::{Person, Shop},
         permission::Permission,
@@ -74,7 +75,8 @@ impl Deciding<'_> {
         let mut message = before.clone();
         if first_time {
             message = self.rewrite(&before, &content.json, Some(now));
-            self.show(&conversation, seq, &content.json, now);
+            self.tell_message(Kind::MessageEdited, &conversation, seq, by.id, now);
+            self.show(&conversation, seq, &before.content, &content.json, by.id, now);
             let (before, after) = (Some(&before.content), Some(&content.json));
             self.audit(by, &shop, "message.edited", (id, seq), before, after, address, now);
         }
@@ -128,7 +130,10 @@ impl Deciding<'_> {
     ) -> Result<Outcome, Stop> {
         _ = self.last(&conversation)?;
         let there = messages.iter().filter(|message| *message.content != *DELETED);
-        let seqs = there.map(|message| self.rewrite(message, &DELETED.into(), None).seq).collect();
+        let seqs: Vec<Seq> = there.map(|message| self.rewrite(message, &DELETED.into(), None).seq).collect();
+        for seq in &seqs {
+            self.tell_message(Kind::MessageDeleted, &conversation, *seq, by.id, now);
+        }
         let last = self.last(&conversation)?;
         let snapshot = Arc::new(Snapshot { conversation, last });
         Ok(Outcome::Deleted { now: snapshot, by: by.clone(), seqs, at: now })

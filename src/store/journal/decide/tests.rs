@@ -1,7 +1,7 @@
 use super::*;
 use crate::domain::conversation::State;
 
-const RULES: Rules = Rules { recall_window_ms: 1_000 };
+const RULES: Rules = Rules { recall_window_ms: 1_000, events: true };
 const SHOP: ShopId = ShopId(1);
 const ID: ConversationId = ConversationId(7);
 

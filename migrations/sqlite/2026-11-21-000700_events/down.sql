@@ -1,0 +1,3 @@
+DROP TABLE event_positions;
+DROP TABLE events;
+DROP TABLE outbox;
