@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { launch, need, url } from './people.mjs';
+import { launch, need, stillness, url } from './people.mjs';
 
 const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const browser = await launch();
@@ -83,6 +83,7 @@ try {
     await agent.context().close();
 
     const admin = await open(way);
+    const still = stillness(admin);
     await admin.goto(`${url}/admin`);
     await admin.locator('#login input[name=uid]').fill(need('AGENT_UID'));
     await admin.locator('#login input[name=password]').fill(need('AGENT_PASSWORD'));
@@ -91,7 +92,7 @@ try {
     for (const section of ['board', 'statistics', 'records', 'messages', 'tickets', 'agents', 'replies', 'settings', 'audit']) {
       await admin.goto(`${url}/admin#/${section}`);
       await admin.locator(`.sections a[href="#/${section}"][aria-current]`).waitFor();
-      await admin.waitForLoadState('networkidle');
+      await still();
       await look(admin, `dashboard's ${section}, ${name}`);
     }
     await admin.goto(`${url}/admin#/agents`);

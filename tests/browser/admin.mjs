@@ -26,6 +26,7 @@ await story('admin', async (cast) => {
     await buyer.seesTick(asked, 'stored');
     await buyer.says(second);
     await buyer.seesTick(second, 'stored');
+    await (await cast.buyer()).says(`Somebody waits ${mark}`);
     await bob.opens(second);
     await bob.act('claim').click();
     await bob.says(`It leaves today ${mark}`);
@@ -54,6 +55,39 @@ await story('admin', async (cast) => {
     await go('statistics');
     await page.locator('.chart canvas').nth(3).waitFor();
     await page.locator('tbody tr', { hasText: 'Bob' }).waitFor();
+  });
+
+  await step('every figure of the statistics and of the board opens its list, and a count is as long as its list', async () => {
+    let opened = 0;
+    const follows = async (section, link, count) => {
+      await link.click();
+      const line = await page.locator('.count-line').textContent();
+      if (count !== null) assert.equal(Number(line.match(/\d+/)[0]), count, `${await page.evaluate(() => location.hash)}`);
+      await page.locator('tbody tr').first().waitFor();
+      opened++;
+      await page.goBack();
+      await page.locator(`.sections a[href="#/${section}"][aria-current]`).waitFor();
+    };
+    const COUNTS = /^(Tickets opened|Claimed|Resolved|Left messages|Waiting now|In conversation)$/;
+    for (const [section, which, least] of [['statistics', 'a.tile', 11], ['board', '[aria-live] a.tile', 3]]) {
+      await go(section);
+      const tiles = page.locator(which);
+      await tiles.nth(least - 1).waitFor();
+      const all = await tiles.count();
+      for (let at = 0; at < all; at++) {
+        await tiles.nth(least - 1).waitFor();
+        const [value, label] = await tiles.nth(at).evaluate((tile) => [...tile.children].map((part) => part.textContent));
+        await follows(section, tiles.nth(at), COUNTS.test(label) ? Number(value) : null);
+      }
+    }
+    await go('statistics');
+    const figures = page.locator('tbody tr', { hasText: 'Bob' }).locator('td a');
+    await figures.nth(5).waitFor();
+    for (let at = 0; at < 6; at++) {
+      await figures.nth(5).waitFor();
+      await follows('statistics', figures.nth(at), at < 2 ? Number(await figures.nth(at).textContent()) : null);
+    }
+    assert.equal(opened, 20);
   });
 
   await step('an agent is added, must change the password, and signs in', async () => {
@@ -155,12 +189,20 @@ await story('admin', async (cast) => {
     await page.locator('.settings [name=time_zone]').fill('Asia/Shanghai');
     await page.locator('.settings [name=always]').uncheck();
     await page.locator('.settings [name=mon]').fill('09:00-12:00, 13:00-18:00');
+    await page.locator('.settings [name=retention_messages]').fill('730');
+    await page.locator('.settings [name=retention_files]').fill('90');
     await page.locator('.settings').getByRole('button', { name: 'Save' }).click();
     await page.locator('.toast', { hasText: 'Saved' }).waitFor();
     await page.reload();
     await page.locator('.settings [name=name]').waitFor();
     assert.equal(await page.locator('.settings [name=time_zone]').inputValue(), 'Asia/Shanghai');
     assert.equal(await page.locator('.settings label', { hasText: 'Monday' }).locator('input').inputValue(), '09:00–12:00, 13:00–18:00');
+    assert.deepEqual(await Promise.all(['messages', 'files'].map((what) => page.locator(`.settings [name=retention_${what}]`).inputValue())), ['730', '90']);
+    await page.locator('.settings [name=retention_messages]').fill('');
+    await page.locator('.settings [name=retention_files]').fill('0');
+    await page.locator('.settings').getByRole('button', { name: 'Save' }).click();
+    await page.locator('.settings [name=retention_files]:invalid').waitFor();
+    await page.locator('.settings [name=retention_files]').fill('');
     await page.locator('.settings [name=name]').fill('Demo shop');
     await page.locator('.settings [name=always]').check();
     await page.locator('.settings').getByRole('button', { name: 'Save' }).click();

@@ -316,3 +316,10 @@ test('a message that is refused does not wait any more', async () => {
   await assert.rejects(sent, { code: 'invalid' });
   assert.equal(shelf.size, 0);
 });
+
+test('the time is the server\'s, whatever the clock on the desk says', async () => {
+  const { client, socket } = await pageOf('b1');
+  assert.ok(Math.abs(client.now - Date.now()) < 50, 'a server that does not tell is believed to be right');
+  socket.says({ type: 'welcome', user: { uid: 'b1' }, shops: [], at: new Date(Date.now() - 3_600_000).toISOString() });
+  assert.ok(Math.abs(client.now - Date.now() + 3_600_000) < 50);
+});

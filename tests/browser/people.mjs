@@ -2,16 +2,9 @@
 // browser profile of its own. They act and look only through what is on the page.
 
 import { chromium } from 'playwright-core';
+import { need, url } from './server.mjs';
 
-export const url = need('SHOPBELL_URL').replace(/\/$/, '');
-
-/** The variable `name` of the environment; ends the run with a clear word when it is not set. */
-export function need(name) {
-  const value = process.env[name];
-  if (value) return value;
-  console.error(`${name} is not set: these stories need SHOPBELL_URL, AGENT_UID, AGENT_PASSWORD, AGENT2_UID and AGENT2_PASSWORD`);
-  process.exit(2);
-}
+export { need, url };
 
 export async function launch() {
   return chromium.launch({
@@ -20,6 +13,19 @@ export async function launch() {
     args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking',
       '--disable-component-update', '--disable-sync'],
   });
+}
+
+/** @returns {() => Promise<void>} waits until everything that the page has asked for is there, and drawn */
+export function stillness(page) {
+  let asked = 0;
+  page.on('request', () => { asked++; });
+  for (const end of ['requestfinished', 'requestfailed']) page.on(end, () => { asked--; });
+  return async () => {
+    for (let still = 0; still < 3;) {
+      await page.waitForTimeout(30);
+      still = asked > 0 ? 0 : still + 1;
+    }
+  };
 }
 
 export class Person {
@@ -40,6 +46,13 @@ export class Person {
     });
   }
 
+  /** Through the gate of the console or the dashboard. */
+  async passes(uid, password) {
+    await this.page.locator('#login input[name=uid]').fill(uid);
+    await this.page.locator('#login input[name=password]').fill(password);
+    await this.page.locator('#login [type=submit]').click();
+  }
+
   async says(text) {
     const input = this.page.locator('.composer:visible textarea');
     await input.fill(text);
@@ -51,6 +64,9 @@ export class Person {
     return this.page.locator('.thread .row:not(.pending)', { has: this.page.getByText(text, { exact: true }) });
   }
 
+  /** Every message on screen, in order. @returns {Promise<string[]>} */
+  async thread() { return this.page.locator('.thread .row:not(.pending) .text').allInnerTexts(); }
+
   async sees(text) { await this.message(text).waitFor(); }
 
   /** @param {'stored'|'delivered'|'read'} state what the ticks of one's own message have come to */
@@ -61,10 +77,15 @@ export class Person {
 
 export class Buyer extends Person {
   static async arrives(browser, name = 'buyer', options = {}) {
-    const page = await (await browser.newContext({ locale: 'en-GB', ...options })).newPage();
+    const buyer = await Buyer.at(await (await browser.newContext({ locale: 'en-GB', ...options })).newPage(), name);
+    await buyer.opens();
+    return buyer;
+  }
+
+  /** At a blank page, such as another tab of a browser. */
+  static async at(page, name) {
     const buyer = new Buyer(name, page);
     await page.routeWebSocket('**/ws', (socket) => buyer.#connects(socket));
-    await buyer.opens();
     return buyer;
   }
 
@@ -96,12 +117,14 @@ export class Buyer extends Person {
 
 export class Agent extends Person {
   static async signsIn(browser, uid, password, options = {}) {
-    const page = await (await browser.newContext({ locale: 'en-GB', ...options })).newPage();
+    return Agent.signsInAt(await (await browser.newContext({ locale: 'en-GB', ...options })).newPage(), uid, password);
+  }
+
+  /** At a page that is open already, such as another tab of a browser. */
+  static async signsInAt(page, uid, password) {
     const agent = new Agent(uid, page);
     await page.goto(`${url}/agent`);
-    await page.locator('input[name=uid]').first().fill(uid);
-    await page.locator('input[name=password]').fill(password);
-    await page.locator('#login [type=submit]').click();
+    await agent.passes(uid, password);
     await page.locator('#console:not([hidden]) .tabs').waitFor();
     return agent;
   }

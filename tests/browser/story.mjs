@@ -23,12 +23,16 @@ export async function story(name, tell) {
     /** Somebody who has not signed in to anything. */
     async stranger(options) { return here(await Person.comes(browser, 'stranger', options)); },
     async buyer(options) { return here(await Buyer.arrives(browser, 'buyer', options)); },
-    /** The two agents of the environment; the first is the shop's admin. */
-    async agents() {
-      return [
-        here(await Agent.signsIn(browser, need('AGENT_UID'), need('AGENT_PASSWORD'))),
-        here(await Agent.signsIn(browser, need('AGENT2_UID'), need('AGENT2_PASSWORD'))),
-      ];
+    /** Another tab of somebody's browser. @param {Person} person @param {(page: any) => Promise<Person>} open */
+    async tab(person, open) { return here(await open(await person.page.context().newPage())); },
+    /** The two agents of the environment; the first is the shop's admin. @param {(page: any) => Promise<void>} [before] what is done to their pages first */
+    async agents(before = async () => {}) {
+      const logins = [[need('AGENT_UID'), need('AGENT_PASSWORD')], [need('AGENT2_UID'), need('AGENT2_PASSWORD')]];
+      return Promise.all(logins.map(async ([uid, password]) => {
+        const page = await (await browser.newContext({ locale: 'en-GB' })).newPage();
+        await before(page);
+        return here(await Agent.signsInAt(page, uid, password));
+      }));
     },
   };
   try {
