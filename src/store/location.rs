@@ -12,8 +12,8 @@ use super::{
 /// WAL and a synced log make a commit survive the loss of power; `busy_timeout` is for the command line, which writes beside a
 /// running server. Checkpoints are made beside the writer, every second; its own, inside a commit, come only when those fall behind.
 const WRITER: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-                      PRAGMA foreign_keys = ON; PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 4000;";
-const READER: &str = "PRAGMA busy_timeout = 5000; PRAGMA query_only = ON; PRAGMA cache_size = -8192;";
+                      PRAGMA foreign_keys = ON; PRAGMA cache_size = -32768; PRAGMA wal_autocheckpoint = 4000;";
+const READER: &str = "PRAGMA busy_timeout = 5000; PRAGMA query_only = ON; PRAGMA cache_size = -2048;";
 
 #[derive(Clone, Debug)]
 pub enum Location {
