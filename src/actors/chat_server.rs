@@ -15,7 +15,7 @@ use super::{
     direct_dispatcher::DirectDispatcher,
     fanout::Fanout,
     journal::Journal,
-    mail::{Happened, Overdue, Push, Seen, SessionAddr, SessionId, Swept, Tell, Told, Types},
+    mail::{Happened, Overdue, Push, Seen, SessionAddr, SessionId, Signalled, Swept, Tell, Told},
     offline_box::{OfflineBox, Ops},
     shop_dispatcher::{AgentsChanged, LookAround, ShopDispatcher},
 };
@@ -240,15 +240,15 @@ impl ChatServer {
                 (None, Some(direct)) => direct.do_send(Happened { outcome, except }),
                 (None, None) => {}
             },
-            Envelope::Typing { conversation, by, side, on } => {
-                let types = Types { conversation, by, side, on };
-                match (types.conversation.shop().map(|shop| shop.id), &self.direct) {
+            Envelope::Signalled { conversation, by, side, signal } => {
+                let signalled = Signalled { conversation, by, side, signal };
+                match (signalled.conversation.shop().map(|shop| shop.id), &self.direct) {
                     (Some(shop), _) => {
                         if let Some(dispatcher) = shop_of(Some(shop)) {
-                            dispatcher.do_send(types);
+                            dispatcher.do_send(signalled);
                         }
                     }
-                    (None, Some(direct)) => direct.do_send(types),
+                    (None, Some(direct)) => direct.do_send(signalled),
                     (None, None) => {}
                 }
             }

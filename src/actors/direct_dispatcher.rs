@@ -6,7 +6,7 @@ use super::{
     chat_server::{Arrival, ChatServer},
     fanout::{self, Fanout},
     journal::{Append, Journal},
-    mail::{Do, Happened, Hint, HintAnswer, HintKind, Relay, Tell, Types, Written},
+    mail::{Do, Happened, Hint, HintAnswer, HintKind, Relay, Signalled, Tell, Written},
     offline_box::{OfflineBox, Ops},
 };
 use crate::{
@@ -90,11 +90,11 @@ impl Handler<Happened> for DirectDispatcher {
     }
 }
 
-impl Handler<Types> for DirectDispatcher {
+impl Handler<Signalled> for DirectDispatcher {
     type Result = ();
 
-    fn handle(&mut self, Types { conversation, by, side, on }: Types, _: &mut Self::Context) {
-        self.chat.do_send(Tell::here(vec![fanout::typing(&conversation, &by, side, on, &[])]));
+    fn handle(&mut self, Signalled { conversation, by, side, signal }: Signalled, _: &mut Self::Context) {
+        self.chat.do_send(Tell::here(vec![fanout::signal(&conversation, &by, side, &signal, &[])]));
     }
 }
 
@@ -111,11 +111,11 @@ impl Handler<Hint> for DirectDispatcher {
                 _ => Err(Refusal::NotFound),
             });
             let reply = standing.map(|(conversation, side)| {
-                if let HintKind::Typing(on) = what {
-                    let told = vec![fanout::typing(&conversation, &by, side, on, &[])];
+                if let HintKind::Signal(signal) = what.clone() {
+                    let told = vec![fanout::signal(&conversation, &by, side, &signal, &[])];
                     let users = told.iter().flat_map(|told| &told.to).map(|person| person.id).collect();
                     let conversation = Box::new(conversation);
-                    let news = Envelope::Typing { conversation, by: by.clone(), side, on };
+                    let news = Envelope::Signalled { conversation, by: by.clone(), side, signal };
                     chat.do_send(Tell { told, relay: Some(Relay { news, users, shop: None }) });
                 }
             });

@@ -12,6 +12,7 @@ use crate::{
         ids::{ConversationId, Seq, Timestamp},
         offline::{Entry, Op},
         people::{Agent, Person},
+        signal::Signal,
     },
     protocol::event::{self, Change, Receipt},
     socket::encode_text,
@@ -22,6 +23,7 @@ use crate::{
 pub enum Kind {
     Conversation = 1,
     Typing,
+    Page,
     Delivered,
     Read,
     Presence,
@@ -225,13 +227,16 @@ pub fn latest_summary(cause: Cause, now: &Snapshot, side: Which) -> Push {
     Push::Latest { key: key(Kind::Conversation, now.conversation.id.0), frame }
 }
 
-/// Someone's typing, to the other side.
-pub fn typing(conversation: &Conversation, by: &Person, side: Which, on: bool, agents: &[Agent]) -> Told {
-    let frame = encode_text(event::typing(conversation.id, by, on));
+/// Someone's signal, to the other side.
+pub fn signal(conversation: &Conversation, by: &Person, side: Which, signal: &Signal, agents: &[Agent]) -> Told {
+    let (kind, frame) = match signal {
+        Signal::Typing(on) => (Kind::Typing, event::typing(conversation.id, by, *on)),
+        Signal::Page { url, title } => (Kind::Page, event::page(conversation.id, by, url, title.as_deref())),
+    };
     Told {
         to: owned(audience::of_side(conversation, side.other(), agents)),
         except: None,
-        push: Push::Latest { key: key(Kind::Typing, conversation.id.0), frame },
+        push: Push::Latest { key: key(kind, conversation.id.0), frame: encode_text(frame) },
         offline: None,
     }
 }

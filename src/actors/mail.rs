@@ -16,6 +16,7 @@ use crate::{
         offline::Entry,
         people::Person,
         refusal::Refusal,
+        signal::Signal,
     },
     protocol::{close::Close, envelope::Envelope, event::Notice},
     socket::Connection,
@@ -77,9 +78,9 @@ pub struct Hint {
     pub id: Option<Arc<str>>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HintKind {
-    Typing(bool),
+    Signal(Signal),
     /// Only asks whether the conversation may be looked at.
     View,
 }
@@ -195,14 +196,14 @@ pub struct Happened {
     pub except: Option<SessionId>,
 }
 
-/// From the `ChatServer` to a dispatcher: somebody types, on another node.
+/// From the `ChatServer` to a dispatcher: a signal that was given on another node.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
-pub struct Types {
+pub struct Signalled {
     pub conversation: Box<Conversation>,
     pub by: Arc<Person>,
     pub side: Which,
-    pub on: bool,
+    pub signal: Signal,
 }
 
 /// From the `ChatServer` to a dispatcher: somebody's first session has come, or the last one has gone, on whatever node.

@@ -23,6 +23,7 @@ pub mod refusal;
 pub mod replica;
 pub mod reply;
 pub mod search;
+pub mod signal;
 pub mod statistics;
 pub mod waiting_line;
 pub mod whereabouts;

@@ -13,7 +13,7 @@ use crate::domain::{
 };
 
 const URL_MAX: usize = 2_048;
-const TITLE_MAX: usize = 500;
+pub(super) const TITLE_MAX: usize = 500;
 const WORD_MAX: usize = 128;
 const PIXELS_MAX: i64 = 100_000;
 
@@ -130,7 +130,7 @@ fn amount(value: &Value) -> Option<&Value> {
     (value.is_number() || value.as_str().is_some_and(short)).then_some(value)
 }
 
-fn required_url<'a>(fields: Fields<'a>, name: &'static str) -> Result<&'a str, Refusal> {
+pub(super) fn required_url<'a>(fields: Fields<'a>, name: &'static str) -> Result<&'a str, Refusal> {
     url(fields, name)?.ok_or_else(|| fields.invalid(name))
 }
 

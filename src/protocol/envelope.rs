@@ -12,6 +12,7 @@ use crate::domain::{
     cursor::{self, Which},
     ids::{ConversationId, Seq, ShopId, Timestamp, UserId},
     people::{self, Role, Status},
+    signal::Signal,
 };
 
 /// Of what is written here. It is counted up by every change but a variant added at the end of an enum, since a field that is added,
@@ -26,11 +27,11 @@ pub enum Envelope {
         outcome: Outcome,
         except: Option<u64>,
     },
-    Typing {
+    Signalled {
         conversation: Box<conversation::Conversation>,
         by: Arc<people::Person>,
         side: Which,
-        on: bool,
+        signal: Signal,
     },
     /// The user's first session on that node, or its last one is over; with the shops to which that matters.
     Seen {
@@ -91,6 +92,7 @@ enum Wire {
     Works { shop: i64, on: bool },
     AgentsChanged { shop: i64 },
     Revoked { user: i64, before: i64 },
+    Page { conversation: Box<Conversation>, by: Person, side: i16, url: Arc<str>, title: Option<Arc<str>> },
 }
 
 /// Outcomes that concern anybody beside the one who asked.
@@ -251,12 +253,14 @@ impl Wire {
             Envelope::Happened { outcome, except } => {
                 Wire::Happened { outcome: Box::new(Happened::of(outcome)), except: *except }
             }
-            Envelope::Typing { conversation, by, side, on } => Wire::Typing {
-                conversation: Box::new(Conversation::of(conversation)),
-                by: Person::of(by),
-                side: side.index(),
-                on: *on,
-            },
+            Envelope::Signalled { conversation, by, side, signal } => {
+                let (conversation, by) = (Box::new(Conversation::of(conversation)), Person::of(by));
+                let side = side.index();
+                match signal.clone() {
+                    Signal::Typing(on) => Wire::Typing { conversation, by, side, on },
+                    Signal::Page { url, title } => Wire::Page { conversation, by, side, url, title },
+                }
+            }
             Envelope::Seen { user, online, shops } => {
                 Wire::Seen { user: user.0, online: *online, shops: shops.iter().map(|shop| shop.0).collect() }
             }
@@ -273,11 +277,17 @@ impl Wire {
     fn envelope(self) -> Envelope {
         match self {
             Wire::Happened { outcome, except } => Envelope::Happened { outcome: outcome.outcome(), except },
-            Wire::Typing { conversation, by, side, on } => Envelope::Typing {
+            Wire::Typing { conversation, by, side, on } => Envelope::Signalled {
                 conversation: Box::new(conversation.conversation()),
                 by: by.person(),
                 side: Which::from_index(side),
-                on,
+                signal: Signal::Typing(on),
+            },
+            Wire::Page { conversation, by, side, url, title } => Envelope::Signalled {
+                conversation: Box::new(conversation.conversation()),
+                by: by.person(),
+                side: Which::from_index(side),
+                signal: Signal::Page { url, title },
             },
             Wire::Seen { user, online, shops } => {
                 Envelope::Seen { user: UserId(user), online, shops: shops.into_iter().map(ShopId).collect() }

@@ -145,6 +145,18 @@ pub fn typing(conversation: ConversationId, by: &Person, on: bool) -> String {
     frame("typing", None, Fields { conversation: conversation.0, by: &by.uid, on })
 }
 
+/// The page that a buyer looks at.
+pub fn page(conversation: ConversationId, by: &Person, url: &str, title: Option<&str>) -> String {
+    #[derive(Serialize)]
+    struct Fields<'a> {
+        conversation: i64,
+        by: &'a str,
+        url: &'a str,
+        title: Option<&'a str>,
+    }
+    frame("page", None, Fields { conversation: conversation.0, by: &by.uid, url, title })
+}
+
 /// Of whom a presence is told.
 #[derive(Clone, Copy, Debug)]
 pub enum Whose<'a> {

@@ -11,6 +11,7 @@ use crate::domain::{
     ids::{ConversationId, Seq},
     people::Status,
     refusal::Refusal,
+    signal::Signal,
 };
 
 /// The longest `id` of a frame, in characters.
@@ -24,9 +25,9 @@ pub const INBOX_MAX: usize = 100;
 const TOKEN_MAX: usize = 8_192;
 
 /// Every type; what is not here is no frame.
-pub const TYPES: [&str; 15] = [
-    "login", "ping", "send", "ack", "read", "view", "typing", "claim", "release", "resolve", "transfer", "recall",
-    "status", "inbox", "history",
+pub const TYPES: [&str; 16] = [
+    "login", "ping", "send", "ack", "read", "view", "typing", "page", "claim", "release", "resolve", "transfer",
+    "recall", "status", "inbox", "history",
 ];
 
 #[derive(Clone, Debug)]
@@ -37,7 +38,7 @@ pub enum Frame {
     Ack { conversation: ConversationId, seq: Seq },
     Read { conversation: ConversationId, seq: Seq },
     View { conversation: ConversationId, on: bool },
-    Typing { conversation: ConversationId, on: bool },
+    Signal { conversation: ConversationId, signal: Signal },
     Claim { conversation: ConversationId },
     Release { conversation: ConversationId },
     Resolve { conversation: ConversationId },
@@ -119,7 +120,8 @@ fn read(kind: &str, fields: Fields<'_>, id: Option<Arc<str>>) -> Option<Result<F
             "ack" => Frame::Ack { conversation: conversation()?, seq: fields.seq()? },
             "read" => Frame::Read { conversation: conversation()?, seq: fields.seq()? },
             "view" => Frame::View { conversation: conversation()?, on: fields.flag("on")? },
-            "typing" => Frame::Typing { conversation: conversation()?, on: fields.flag("on")? },
+            "typing" => Frame::Signal { conversation: conversation()?, signal: Signal::Typing(fields.flag("on")?) },
+            "page" => Frame::Signal { conversation: conversation()?, signal: page(fields)? },
             "claim" => Frame::Claim { conversation: conversation()? },
             "release" => Frame::Release { conversation: conversation()? },
             "resolve" => Frame::Resolve { conversation: conversation()? },
@@ -144,6 +146,12 @@ fn read(kind: &str, fields: Fields<'_>, id: Option<Arc<str>>) -> Option<Result<F
         }))
     };
     read().transpose()
+}
+
+/// The page that a buyer looks at.
+fn page(fields: Fields<'_>) -> Result<Signal, Refusal> {
+    let url = content::required_url(fields, "url")?.into();
+    Ok(Signal::Page { url, title: fields.maybe_text("title", 0, content::TITLE_MAX)?.map(Arc::from) })
 }
 
 fn limit(fields: Fields<'_>, default: usize, max: usize) -> Result<usize, Refusal> {

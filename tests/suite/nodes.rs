@@ -71,6 +71,9 @@ async fn a_conversation_over_two_nodes_is_like_one_over_one() {
 
     a1.tell(json!({"type": "typing", "conversation": conversation, "on": true})).await;
     b1.expect(json!({"type": "typing", "conversation": conversation, "by": "a1", "on": true})).await;
+    let page = json!({"type": "page", "conversation": conversation, "url": "https://shop.example/", "title": "Tea"});
+    b1.tell(page.clone()).await;
+    a1.expect(page).await;
     let answer = a1.say(conversation, "hello").await;
     let heard = b1.hears("hello").await;
     assert_eq!((&heard["seq"], &heard["redelivered"]), (&json!(2), &json!(false)));

@@ -30,6 +30,24 @@ async fn typing_reaches_the_other_side_only() {
 }
 
 #[tokio::test]
+async fn the_page_that_a_buyer_looks_at_reaches_who_answers() {
+    let mut scene = Scene::set(TestNode::builder()).await;
+    let conversation = scene.conversation;
+    let mut a2 = scene.node.agent("acme", "a2").await;
+    let page = |title| json!({"type": "page", "conversation": conversation, "url": "https://shop.example/teapot?x=1", "title": title});
+    for title in [json!("A teapot"), json!(null)] {
+        scene.b1.ok(page(title.clone())).await;
+        let mut told = page(title);
+        told["by"] = json!("b1");
+        scene.a1.expect(told).await;
+    }
+    a2.silence(json!({"type": "page"})).await;
+    for url in [json!("javascript:alert(1)"), json!("/teapot"), json!(null), json!(7)] {
+        scene.b1.refused(json!({"type": "page", "conversation": conversation, "url": url}), "invalid").await;
+    }
+}
+
+#[tokio::test]
 async fn the_claimant_sees_its_buyer_come_and_go() {
     let mut scene = stable_scene().await;
     let presence = |online: bool| json!({"type": "presence", "uid": "b1", "online": online});

@@ -79,7 +79,7 @@ impl Session {
         let hint =
             |conversation, what| Hint { by: by.clone(), conversation, what, session: address(ctx), id: id.clone() };
         let act = match frame {
-            Frame::Typing { conversation, on } => return route.hint(hint(conversation, HintKind::Typing(on))),
+            Frame::Signal { conversation, signal } => return route.hint(hint(conversation, HintKind::Signal(signal))),
             Frame::View { conversation, on } => {
                 if on && member.viewing.len() < ROUTES_MAX {
                     member.viewing.insert(conversation);
@@ -187,7 +187,7 @@ fn route_key(frame: &Frame) -> Option<RouteKey> {
         | Frame::Ack { conversation, .. }
         | Frame::Read { conversation, .. }
         | Frame::View { conversation, .. }
-        | Frame::Typing { conversation, .. }
+        | Frame::Signal { conversation, .. }
         | Frame::Claim { conversation }
         | Frame::Release { conversation }
         | Frame::Resolve { conversation }

@@ -9,7 +9,7 @@ use crate::{
     actors::{
         direct_dispatcher::load,
         fanout,
-        mail::{Hint, HintAnswer, HintKind, Relay, Tell, Types},
+        mail::{Hint, HintAnswer, HintKind, Relay, Signalled, Tell},
     },
     domain::{
         conversation::{Conversation, Standing},
@@ -29,22 +29,23 @@ impl ShopDispatcher {
     /// Passes a hint on, if it is that person's to give.
     fn hint(&self, conversation: &Conversation, by: &Arc<Person>, what: HintKind) -> Result<(), Refusal> {
         let standing = self.standing(conversation, by.id)?;
-        if let HintKind::Typing(on) = what {
+        if let HintKind::Signal(signal) = what {
             let side = conversation.speaks_for(by.id, standing)?;
-            let told = vec![fanout::typing(conversation, by, side, on, &self.agents)];
+            let told = vec![fanout::signal(conversation, by, side, &signal, &self.agents)];
             let users = told.iter().flat_map(|told| &told.to).map(|person| person.id).collect();
-            let news = Envelope::Typing { conversation: Box::new(conversation.clone()), by: by.clone(), side, on };
+            let news =
+                Envelope::Signalled { conversation: Box::new(conversation.clone()), by: by.clone(), side, signal };
             self.chat.do_send(Tell { told, relay: Some(Relay { news, users, shop: None }) });
         }
         Ok(())
     }
 }
 
-impl Handler<Types> for ShopDispatcher {
+impl Handler<Signalled> for ShopDispatcher {
     type Result = ();
 
-    fn handle(&mut self, Types { conversation, by, side, on }: Types, _: &mut Self::Context) {
-        self.tell(vec![fanout::typing(&conversation, &by, side, on, &self.agents)]);
+    fn handle(&mut self, Signalled { conversation, by, side, signal }: Signalled, _: &mut Self::Context) {
+        self.tell(vec![fanout::signal(&conversation, &by, side, &signal, &self.agents)]);
     }
 }
 impl Handler<Hint> for ShopDispatcher {
@@ -53,11 +54,11 @@ impl Handler<Hint> for ShopDispatcher {
     fn handle(&mut self, hint: Hint, ctx: &mut Self::Context) {
         let Hint { by, conversation: id, what, session, id: frame } = hint;
         if let Some(known) = self.replica.open(id) {
-            let reply = self.hint(&known.conversation, &by, what);
+            let reply = self.hint(&known.conversation, &by, what.clone());
             return session.do_send(HintAnswer { id: frame, conversation: id, what, reply });
         }
         let loaded = load(self.readers.clone(), id).into_actor(self).map(move |loaded, this, _| {
-            let reply = loaded.and_then(|conversation| this.hint(&conversation, &by, what));
+            let reply = loaded.and_then(|conversation| this.hint(&conversation, &by, what.clone()));
             session.do_send(HintAnswer { id: frame, conversation: id, what, reply });
         });
         ctx.spawn(loaded);

@@ -145,6 +145,7 @@ pub const FRAMES: &[(&str, &str)] = &[
     ("view", r#"{"conversation":"{conversation}","on":true}"#),
     ("view", r#"{"conversation":"{conversation}","on":false}"#),
     ("typing", r#"{"conversation":"{conversation}","on":true}"#),
+    ("page", r#"{"conversation":"{conversation}","url":"https://shop.example/"}"#),
     ("claim", r#"{"conversation":"{conversation}"}"#),
     ("release", r#"{"conversation":"{conversation}"}"#),
     ("resolve", r#"{"conversation":"{conversation}"}"#),
