@@ -3,7 +3,7 @@
  * nodes, so that nothing a person writes can become markup.
  */
 
-import { language } from '/assets/i18n.js';
+import { locale } from '/assets/i18n.js';
 import { ORIGIN } from '/assets/origin.js';
 
 /**
@@ -87,8 +87,8 @@ const ways = new Map();
 
 /** @param {string} at RFC 3339 @param {Intl.DateTimeFormatOptions} options @returns {string} in the present language */
 export function written(at, options) {
-  const key = language() + JSON.stringify(options);
-  const way = ways.get(key) ?? new Intl.DateTimeFormat(language(), options);
+  const key = locale() + JSON.stringify(options);
+  const way = ways.get(key) ?? new Intl.DateTimeFormat(locale(), options);
   ways.set(key, way);
   return way.format(new Date(at));
 }
@@ -108,5 +108,5 @@ export function fileSize(bytes) {
   const units = ['B', 'kB', 'MB'];
   let unit = 0;
   for (; bytes >= 1000 && unit < units.length - 1; unit++) bytes /= 1000;
-  return `${new Intl.NumberFormat(language(), { maximumFractionDigits: unit ? 1 : 0 }).format(bytes)} ${units[unit]}`;
+  return `${new Intl.NumberFormat(locale(), { maximumFractionDigits: unit ? 1 : 0 }).format(bytes)} ${units[unit]}`;
 }

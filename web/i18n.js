@@ -28,6 +28,9 @@ export function learn(more) { Object.assign(words, more); }
 /** @returns {'en'|'zh'} */
 export function language() { return current; }
 
+/** The reader's own way of the present language, such as `en-GB`: how times and numbers are written. @returns {string} */
+export function locale() { return navigator.languages?.find((tag) => tag.toLowerCase().startsWith(current)) ?? current; }
+
 /** @param {string} key @param {Record<string, string|number>} [values] for the `{names}` in it */
 export function t(key, values = {}) {
   const text = words[key][current === 'zh' ? 1 : 0];

@@ -31,7 +31,7 @@ export class Thread {
   #typing = el('div.typing', { hidden: true, role: 'status' }, el('span.dots', {}, el('i'), el('i'), el('i')), el('span.who'));
   #list = el('ol.messages');
   #earlier = el('button.earlier', { type: 'button', hidden: true, onclick: () => this.#goBack() });
-  #empty = el('p.empty');
+  #empty = el('div.empty');
 
   root = el('div.thread', { role: 'log', tabindex: '0' });
 
@@ -152,7 +152,8 @@ export class Thread {
   }
 
   setMore(more) { this.#earlier.hidden = !more; }
-  setEmpty(text) { this.#empty.textContent = text; }
+  /** What stands where nothing has been said. */
+  setEmpty(title, line) { this.#empty.replaceChildren(el('b', {}, title), el('p', {}, line)); }
 
   toEnd() {
     this.root.scrollTop = this.root.scrollHeight;

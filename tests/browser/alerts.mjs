@@ -82,4 +82,11 @@ await story('alerts', async (cast) => {
     assert.deepEqual(await page.evaluate(() => [window.notes.length, window.tones]), [1, 0]);
     assert.doesNotMatch(await page.title(), /^\(/);
   });
+
+  await step('a buyer who leaves is seen to have left', async () => {
+    await page.locator('.buyer .presence.on').waitFor();
+    await buyer.page.close();
+    await page.locator('.buyer .presence.off', { hasText: 'Has left' }).waitFor();
+    assert.equal(await page.locator('.buyer .now a').count(), 0);
+  });
 });

@@ -23,6 +23,22 @@ await story('desk', async (cast) => {
     await alice.item(question).waitFor();
   });
 
+  await step('the agent sees which page the buyer looks at, without its query', async () => {
+    await bob.page.locator('.buyer .presence.on').waitFor();
+    await bob.page.locator('.buyer .now a', { hasText: await buyer.page.title() }).waitFor();
+    await buyer.page.evaluate(() => { history.pushState(null, '', '/demo/sale?secret=1'); document.title = 'Everything must go'; });
+    await buyer.says(`Is this on sale? ${mark}`);
+    const page = bob.page.locator('.buyer .now a', { hasText: 'Everything must go' });
+    await page.waitFor();
+    assert.equal(new URL(await page.getAttribute('href')).pathname, '/demo/sale');
+    assert.doesNotMatch(await page.getAttribute('href'), /secret/);
+    await buyer.page.evaluate(() => history.back());
+    await alice.tab('others').click();
+    await alice.item(`Is this on sale? ${mark}`).click();
+    await alice.seesChip('With');
+    assert.equal(await alice.page.locator('.buyer .now a').count(), 0, 'who only reads along is not told');
+  });
+
   await step('who may not see the list of colleagues transfers by user id', async () => {
     await bob.act('transfer').click();
     await bob.page.locator('#transfer-uid input').fill(process.env.AGENT_UID);
@@ -33,6 +49,10 @@ await story('desk', async (cast) => {
   });
 
   await step('what is mine and unread shows in the tab and in the title', async () => {
+    await bob.seesChip('With');
+    await alice.page.locator('.buyer .now a').waitFor();
+    await alice.tab('mine').click();
+    await alice.page.reload();
     await alice.tab('mine').click();
     await buyer.says(nudge);
     await alice.item(nudge).locator('.badge').waitFor();

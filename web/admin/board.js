@@ -12,7 +12,7 @@ const RED_MS = 180_000;
 export function board(view) {
   const live = el('div.tiles', { 'aria-live': 'polite' });
   const today = el('div');
-  const people = el('div.people');
+  const people = el('div.tiles.people');
 
   async function read() {
     const { now, total, agents } = await view.api('GET', `${view.of}/stats`);
@@ -29,7 +29,6 @@ export function board(view) {
     people.replaceChildren(...agents.map(({ agent, claimed, resolved, first_response }) => el('div.tile', {},
       el('span.person', {}, avatar(agent, nameOf(agent)), el('span', {}, nameOf(agent))),
       el('span', {}, t('b_agent', { claimed: count(claimed.count), resolved: count(resolved.count), first: time(first_response.median_ms) })))));
-    people.className = 'tiles';
   }
 
   read();

@@ -1,13 +1,13 @@
 /** A figure on the dashboard: a number, what it counts, and the way to the list behind it. */
 
 import { el } from '/assets/dom.js';
-import { language, t } from '/assets/i18n.js';
+import { locale, t } from '/assets/i18n.js';
 import { span } from '/assets/page.js';
 
 /** The list behind a figure, here. @param {string|undefined} path the server's, `/api/v1/shops/acme/tickets?…` */
 export const listOf = (path) => (path ? `#/tickets?${new URL(path, location.origin).searchParams}` : null);
 
-const number = (value, options) => new Intl.NumberFormat(language(), options).format(value);
+const number = (value, options) => new Intl.NumberFormat(locale(), options).format(value);
 export const count = (value) => number(value);
 export const share = (value) => (value === null ? '–' : number(value, { style: 'percent', maximumFractionDigits: 1 }));
 export const time = (ms) => (ms === null ? '–' : span(ms));

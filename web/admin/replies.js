@@ -31,6 +31,7 @@ export function replies(view) {
   const list = listing({
     view,
     path,
+    empty: t('reply_none'),
     filters: [{ name: 'q', label: t('search_text'), type: 'search' }],
     onOpen: change,
     columns: [

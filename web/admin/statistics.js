@@ -1,11 +1,15 @@
 /** A period's figures: in total, as curves over its pieces, and by agent. */
 
-import { el } from '/assets/dom.js';
+import { el, written } from '/assets/dom.js';
 import { nameOf, t } from '/assets/i18n.js';
 import { count, listOf, score, share, tiles, time } from '/assets/admin/figures.js';
 
 const DAY_MS = 86_400_000;
 const PERIODS = { day: { days: 1, bucket: 'hour' }, week: { days: 7, bucket: 'day' }, month: { days: 30, bucket: 'day' }, quarter: { days: 90, bucket: 'week' } };
+const HOUR = { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' };
+const DAY = { day: 'numeric', month: 'short' };
+/** What lies between two lines of a chart: whole numbers. */
+const STEPS = [1, 10, 100, 1_000, 10_000, 100_000].flatMap((ten) => [ten, 2 * ten, 5 * ten]);
 
 /** @param {import('/assets/admin/admin.js').View} view */
 export function statistics(view) {
@@ -23,18 +27,18 @@ export function statistics(view) {
     total.replaceChildren(tiles(figures.total));
     charts.replaceChildren();
     const { buckets, time_zone: zone } = figures;
-    const curve = (title, ...lines) => chart(charts, { title, zone, at: buckets.map(({ from }) => Date.parse(from) / 1000), lines });
-    curve(t('c_tickets'),
+    const curve = (title, write, ...lines) => chart(charts, { title, write, bucket, zone, at: buckets.map(({ from }) => Date.parse(from) / 1000), lines });
+    curve(t('c_tickets'), count,
       { label: t('f_opened'), values: buckets.map(({ opened }) => opened.count), colour: '--accent' },
       { label: t('f_resolved'), values: buckets.map(({ resolved }) => resolved.count), colour: '--warn' });
-    curve(t('c_messages'),
+    curve(t('c_messages'), count,
       { label: t('f_in'), values: buckets.map(({ messages_in }) => messages_in.messages), colour: '--accent' },
       { label: t('f_out'), values: buckets.map(({ messages_out }) => messages_out.messages), colour: '--warn' });
     const seconds = (ms) => (ms === null ? null : ms / 1000);
-    curve(t('c_first'),
+    curve(t('c_first'), (value) => time(value * 1000),
       { label: t('median'), values: buckets.map(({ first_response }) => seconds(first_response.median_ms)), colour: '--accent' },
       { label: '90 %', values: buckets.map(({ first_response }) => seconds(first_response.p90_ms)), colour: '--bad' });
-    curve(t('c_within'), { label: t('f_within'), values: buckets.map(({ within_30s }) => (within_30s.share === null ? null : within_30s.share * 100)), colour: '--accent' });
+    curve(t('c_within'), (value) => share(value / 100), { label: t('f_within'), values: buckets.map(({ within_30s }) => (within_30s.share === null ? null : within_30s.share * 100)), colour: '--accent' });
     by.replaceChildren(agents(figures.agents));
   }
 
@@ -62,9 +66,15 @@ function agents(rows) {
 /**
  * One chart, as wide as its box.
  * @param {HTMLElement} box
- * @param {{title: string, zone: string, at: number[], lines: {label: string, values: (number|null)[], colour: string}[]}} what `at` in seconds since 1970
+ * @param {object} what
+ * @param {string} what.title
+ * @param {(value: number) => string} what.write a value in words
+ * @param {'hour'|'day'|'week'} what.bucket
+ * @param {string} what.zone of time
+ * @param {number[]} what.at when each bucket begins, in seconds since 1970
+ * @param {{label: string, values: (number|null)[], colour: string}[]} what.lines
  */
-function chart(box, { title, zone, at, lines }) {
+function chart(box, { title, write, bucket, zone, at, lines }) {
   const room = el('div');
   box.append(el('section.chart', { 'aria-label': title }, el('h3', {}, title), room));
   const style = getComputedStyle(document.documentElement);
@@ -83,8 +93,12 @@ function chart(box, { title, zone, at, lines }) {
     height: 190,
     tzDate: (seconds) => window.uPlot.tzDate(new Date(seconds * 1000), zone),
     scales: { y: { range: (_, low, high) => [0, Math.max(1, high ?? 1)] } },
-    axes: [axis, { ...axis, size: 44 }],
-    series: [{}, ...lines.map(({ label, colour: name }) => ({ label, stroke: colour(name), width: 2, points: { size: 5 } }))],
+    axes: [
+      { ...axis, values: (_, at) => at.map((seconds) => written(seconds * 1000, { timeZone: zone, ...(bucket === 'hour' ? HOUR : DAY) })) },
+      { ...axis, size: 52, incrs: STEPS, values: (_, values) => values.map(write) },
+    ],
+    // The value under the mouse; nothing while it is elsewhere.
+    series: [{}, ...lines.map(({ label, colour: name }) => ({ label, stroke: colour(name), width: 2, points: { size: 5 }, value: (_, value) => (value === null || value === undefined ? '' : write(value)) }))],
   }, [at, ...lines.map(({ values }) => values)], room);
   new ResizeObserver(() => { if (room.clientWidth) plot.setSize({ width: room.clientWidth, height: 190 }); }).observe(room);
 }

@@ -51,10 +51,12 @@ class Console {
     });
     client.addEventListener('notice', ({ detail }) => { if (detail.code === 'resync') this.#reload(); });
     client.addEventListener('presence', ({ detail }) => {
+      if (detail.uid && !detail.status) this.desk?.onPresence(detail);
       if (detail.uid !== client.welcome.user.uid || !detail.status || !this.shop) return;
       this.shop.status = detail.status;
       this.draw();
     });
+    client.addEventListener('page', ({ detail }) => this.desk?.onPage(detail, this.inbox.get(detail.conversation)?.claim_version));
     for (const type of ROOM_EVENTS) client.addEventListener(type, ({ detail }) => this.desk?.on(detail));
     client.connect();
   }

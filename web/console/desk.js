@@ -65,6 +65,7 @@ export class Desk {
     room.summary = summary;
     if (room !== this.#room) return;
     this.#draw();
+    this.#buyer.show(summary);
     // Of a conversation that is not this agent's only the news comes, not the messages.
     if (summary.last_seq > room.thread.lastSeq) this.#catchUp(room);
   }
@@ -82,6 +83,12 @@ export class Desk {
     room?.on(frame);
     if (frame.type === 'message' && room === this.#room && this.#isLookedAt) this.onSeen(frame.conversation);
   }
+
+  /** Which page a buyer looks at. */
+  onPage(frame, claim) { this.#buyer.looksAt(frame, claim); }
+
+  /** A buyer has come, or has gone. */
+  onPresence(frame) { this.#buyer.isHere(frame); }
 
   isShowing(id) { return this.#room?.summary.id === id && this.#isLookedAt; }
 

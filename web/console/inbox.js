@@ -69,8 +69,11 @@ export class Inbox {
   /** @param {Summary} summary @returns {string} its tab */
   tabOf(summary) {
     if (summary.state !== 'claimed') return summary.state;
-    return summary.claimed_by?.uid === this.client.welcome.user.uid ? 'mine' : 'others';
+    return summary.claimed_by?.uid === this.me ? 'mine' : 'others';
   }
+
+  /** Whose console this is. */
+  get me() { return this.client.welcome.user.uid; }
 
   /** @returns {Record<string, Summary[]>} every tab's conversations, in no order */
   get tabs() {

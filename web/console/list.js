@@ -138,7 +138,7 @@ export class List {
     const name = nameOf(buyer);
     const calls = (tab === 'waiting' || tab === 'mine') && unread > 0;
     const lead = tab === 'others' || (tab === 'found' && state === 'claimed') ? `${nameOf(claimed_by)} · `
-      : tab === 'mine' && last && last.from.role !== 'buyer' ? t('you') : '';
+      : !last || last.from.role === 'buyer' ? '' : last.from.uid === this.inbox.me ? t('you') : `${nameOf(last.from)}: `;
     node.classList.toggle('opened', id === this.opened);
     node.setAttribute('aria-current', String(id === this.opened));
     node.classList.toggle('unread', calls);

@@ -322,6 +322,9 @@ export class Shopbell extends EventTarget {
   /** @param {number} conversation @param {boolean} on */
   typing(conversation, on) { this.#tell({ type: 'typing', conversation, on }); }
 
+  /** Says which page the buyer looks at, to who answers. @param {number} conversation @param {{url: string, title?: string}} page */
+  page(conversation, { url, title }) { this.#tell({ type: 'page', conversation, url, title }); }
+
   // The connection ---------------------------------------------------------------------------
 
   async #open(rejected = false) {

@@ -8,7 +8,12 @@ import { ORIGIN } from '/assets/origin.js';
 import { Room, ROOM_EVENTS } from '/assets/room.js';
 import { tellTabs } from '/assets/tabs.js';
 
+const TITLE_MAX = 500;
+/** How many messages are unread, before a page's title. */
+export const COUNTED = /^\(\d+\+?\) /;
+
 export class Chat {
+  /** The page that was said last, and to whom. */ #pageSaid = '';
   /** The place in the line of those who wait; 0 while it is not known. */ #place = 0;
   /** Whether nobody is on duty. */ #nobody = false;
   #shown = false;
@@ -34,14 +39,14 @@ export class Chat {
       side: 'buyer',
       to: { shop },
       token: () => identity.token({ rejected: false }),
-      onStored: () => { if (!this.room.summary) this.#refresh(); },
+      onStored: () => { if (this.room.summary) this.#tellPage(); else this.#refresh(); },
       onFault,
     });
-    this.room.thread.setEmpty(t('chat_empty'));
+    this.room.thread.setEmpty(t('chat_hello'), t('chat_empty'));
     const listen = (type, run) => client.addEventListener(type, ({ detail }) => { run(detail); onChange(); });
     for (const type of ROOM_EVENTS) listen(type, (frame) => { if (this.#isMine(frame)) this.room.on(frame); });
     listen('state', ({ state }) => { if (state === 'refused') onFault(new ShopbellError('unauthenticated', t('refused'))); });
-    listen('welcome', () => this.#refresh());
+    listen('welcome', () => { this.#pageSaid = ''; this.#refresh(); });
     listen('message', (message) => {
       if (message.shop !== shop || message.from.role === 'buyer') return;
       if (!this.#shown) this.unread++;
@@ -78,6 +83,18 @@ export class Chat {
     this.room.summary = summary;
     if (summary.state !== 'waiting') this.#place = 0;
     if (summary.state === 'claimed') this.#nobody = false;
+    this.#tellPage();
+  }
+
+  /** Says to who answers which page the buyer looks at: without its query, which may hold what is nobody's business. */
+  #tellPage() {
+    const { summary } = this.room;
+    if (!summary || summary.state === 'resolved' || !location.protocol.startsWith('http')) return;
+    const page = { url: location.origin + location.pathname, title: document.title.replace(COUNTED, '').slice(0, TITLE_MAX) };
+    const said = JSON.stringify([summary.claim_version, page]);
+    if (said === this.#pageSaid) return;
+    this.#pageSaid = said;
+    this.client.page(summary.id, page);
   }
 
   /** Says whether the buyer looks at it. */
@@ -87,6 +104,7 @@ export class Chat {
     if (!shown) return;
     this.unread = 0;
     const { summary, thread } = this.room;
+    this.#tellPage();
     if (summary) tellTabs({ uid: this.client.welcome?.user.uid, seen: { conversation: summary.id, seq: thread.lastSeq } });
   }
 

@@ -11,12 +11,10 @@ import { view } from '/assets/content.js';
 import { el, icon } from '/assets/dom.js';
 import { language, onLanguage, t } from '/assets/i18n.js';
 import * as bell from '/assets/bell.js';
-import { Chat } from '/assets/widget/chat.js';
+import { Chat, COUNTED } from '/assets/widget/chat.js';
 import { onTabs } from '/assets/tabs.js';
 import { Identity } from '/assets/widget/identity.js';
 import { rating, send as sendRating } from '/assets/widget/rating.js';
-
-const COUNTED = /^\(\d+\+?\) /;
 
 /** @typedef {import('/assets/sdk/shopbell.js').Content} Content */
 
@@ -45,7 +43,11 @@ export class Widget extends HTMLElement {
     this.#launcher.classList.add(position === 'left' ? 'left' : 'right');
     this.#panel.classList.add(position === 'left' ? 'left' : 'right');
     if (theme !== 'auto') this.style.colorScheme = theme === 'dark' ? 'dark' : 'light';
-    if (CSS.supports('color', color)) this.style.setProperty('--accent', color);
+    if (CSS.supports('color', color)) {
+      this.style.setProperty('--accent', color);
+      // White on what is dark, black on what is light.
+      this.style.setProperty('--on-accent', 'oklch(from var(--accent) calc((0.65 - l) * 1000) 0 0)');
+    }
     this.#identity = new Identity(shop);
     this.#begin();
     acceptDrops(this.#panel, (file) => this.#chat.room.attach(file));
@@ -171,7 +173,7 @@ export class Widget extends HTMLElement {
     this.#panel.dataset.drop = t('drop_here');
     this.#fold.title = t('close');
     this.#fold.setAttribute('aria-label', t('close'));
-    this.#chat.room.thread.setEmpty(t('chat_empty'));
+    this.#chat.room.thread.setEmpty(t('chat_hello'), t('chat_empty'));
     this.#chat.room.redraw();
     this.#drawAbove();
     this.#draw();

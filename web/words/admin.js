@@ -90,6 +90,7 @@ export const ADMIN = {
   shortcut_hint: ['Written after a slash', '在斜杠后输入'],
   group: ['Group', '分组'],
   placeholders_hint: ['{open}buyer.name{close}, {open}agent.name{close} and {open}shop.name{close} are filled in', '可用 {open}buyer.name{close}、{open}agent.name{close}、{open}shop.name{close} 占位'],
+  reply_none: ['Write the answers that you give often: agents type a slash to use them.', '把常用的回答写在这里，客服输入斜杠即可使用。'],
   reply_add: ['Add a reply', '添加快捷回复'],
   reply_change: ['Change the reply', '修改快捷回复'],
   reply_remove: ['Remove /{name}?', '删除 /{name}？'],
@@ -169,6 +170,6 @@ export const ADMIN = {
   period_quarter: ['90 days', '90 天'],
   c_tickets: ['Tickets', '服务单'],
   c_messages: ['Messages', '消息'],
-  c_first: ['First response, seconds', '首次响应（秒）'],
-  c_within: ['Answered within 30 s, %', '30 秒响应率（%）'],
+  c_first: ['First response', '首次响应'],
+  c_within: ['Answered within 30 s', '30 秒响应率'],
 };

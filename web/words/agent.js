@@ -38,7 +38,9 @@ export const AGENT = {
   search: ['Search names and messages', '搜索姓名和消息'],
   search_empty: ['Nothing found.', '没有找到。'],
   buyer_since: ['First wrote {time}', '首次留言：{time}'],
-  buyer_past: ['Rounds of service', '服务记录'],
+  buyer_past: ['Past conversations', '历史会话'],
+  buyer_here: ['Here now', '正在浏览'],
+  buyer_left: ['Has left', '已离开'],
   ticket: ['Ticket {n}', '第 {n} 次'],
   ticket_resolved: ['Resolved by {name}', '由 {name} 结束'],
 };

@@ -2,7 +2,7 @@
 
 export const CHAT = {
   connecting: ['Connecting…', '正在连接…'],
-  offline: ['Offline. What you write is sent as soon as the connection is back.', '已离线。恢复连接后会自动发送。'],
+  offline: ['Offline. What you write will be sent.', '已离线。恢复连接后会自动发送。'],
   write_message: ['Write a message', '输入消息'],
   send: ['Send', '发送'],
   send_image: ['Send an image', '发送图片'],
@@ -36,7 +36,8 @@ export const CHAT = {
   chat: ['Chat with us', '联系客服'],
   chat_with: ['Chat with {shop}', '与{shop}对话'],
   chat_unread: ['Chat with us, {n} new', '联系客服，{n} 条新消息'],
-  chat_empty: ['Ask us anything. We read every message.', '有什么可以帮您？每条消息我们都会看。'],
+  chat_hello: ['How can we help?', '有什么可以帮您？'],
+  chat_empty: ['Ask us anything. The answer will wait for you here.', '请直接留言，回复会显示在这里。'],
   looking_at: ['Ask about this', '咨询此商品'],
   about_order: ['Ask about this order', '咨询此订单'],
   drop_here: ['Drop the image here', '将图片拖到这里'],
@@ -46,12 +47,12 @@ export const CHAT = {
   rate_stars: ['{n} of 5 stars', '{n} 星（共 5 星）'],
   rated: ['Thank you!', '谢谢您的评价！'],
   state_ready: ['We usually answer within minutes', '通常几分钟内回复'],
-  state_away: ['Nobody is on duty now. Leave a message: the answer will wait for you here.', '当前没有客服在线。请留言，回复会显示在这里。'],
-  state_waiting: ['We have your message. Somebody will be with you soon.', '已收到您的消息，客服马上就来。'],
+  state_away: ['Nobody is on duty. Leave a message.', '当前没有客服在线，请留言。'],
+  state_waiting: ['Somebody will be with you soon', '已收到您的消息，客服马上就来。'],
   state_place: ['You are number {n} in line', '您排在第 {n} 位'],
   state_next: ['You are next in line', '下一位就是您'],
   state_claimed: ['{name} is here for you', '{name} 正在为您服务'],
-  state_resolved: ['This conversation is closed. Write to open it again.', '会话已结束，发送消息可重新开启。'],
+  state_resolved: ['This chat is closed. Write to reopen it.', '会话已结束，发送消息可重新开启。'],
   refused: ['The server did not let this page in. Reload to try again.', '服务器拒绝了本页面，请刷新重试。'],
 
   // refusals, by code
