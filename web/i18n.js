@@ -6,6 +6,8 @@
 import { CHAT } from '/assets/words/chat.js';
 
 const KEPT = 'shopbell.language';
+/** What the server calls a visitor who has no name. */
+const UNNAMED = /^Visitor [0-9a-f]{4}$/;
 
 /** Every word that this page has learnt. @type {Record<string, [string, string]>} */
 const words = { ...CHAT };
@@ -47,9 +49,8 @@ export function explain(error) {
 /** How to call a user: the name; a visitor without one by the end of the id. */
 export function nameOf(user) {
   if (!user) return '';
-  if (user.name) return user.name;
-  if (user.uid?.startsWith('visitor:')) return t('visitor', { tail: user.uid.slice(-4) });
-  return user.uid ?? '';
+  if (user.uid?.startsWith('visitor:') && (!user.name || UNNAMED.test(user.name))) return t('visitor', { tail: (user.name || user.uid).slice(-4) });
+  return user.name || (user.uid ?? '');
 }
 
 /** @param {string} tag of a language, such as `zh-CN`; what is neither is English. It is remembered with `keep`. */

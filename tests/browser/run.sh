@@ -9,5 +9,5 @@ cd "$(dirname "$0")"
 npm ci --ignore-scripts --no-audit --no-fund --silent
 npx tsc -p .
 node bundle.mjs --check
-node --test --test-reporter=spec client.test.mjs words.test.mjs
+node --test --test-reporter=spec client.test.mjs inbox.test.mjs words.test.mjs
 node all.mjs

@@ -11,6 +11,7 @@ const PAGE = 100;
 
 export class Inbox {
   /** @type {Map<number, Summary>} */ #all = new Map();
+  /** What has come since each reading began that goes on: a list may be older than it. @type {Set<(() => void)[]>} */ #readings = new Set();
   /** Where each list goes on in the store; absent at its end. @type {Map<string, string>} */ #cursors = new Map();
 
   /** @param {{client: import('/assets/sdk/shopbell.js').Shopbell, shop: string}} options */
@@ -21,15 +22,30 @@ export class Inbox {
 
   /** Reads every list from its beginning. */
   async load() {
-    const pages = await Promise.all(TABS.map((tab) => this.#page(tab)));
-    this.#all.clear();
-    this.#cursors.clear();
-    pages.forEach((page, at) => this.#keep(TABS[at], page));
+    await this.#read(() => Promise.all(TABS.map((tab) => this.#page(tab))), (pages) => {
+      this.#all.clear();
+      this.#cursors.clear();
+      pages.forEach((page, at) => this.#keep(TABS[at], page));
+    });
   }
 
   async loadMore(tab) {
-    this.#keep(tab, await this.#page(tab, this.#cursors.get(tab)));
+    await this.#read(() => this.#page(tab, this.#cursors.get(tab)), (page) => this.#keep(tab, page));
   }
+
+  /** What comes while it is read is applied again when it has been taken. */
+  async #read(ask, take) {
+    /** @type {(() => void)[]} */ const meanwhile = [];
+    this.#readings.add(meanwhile);
+    try {
+      take(await ask());
+    } finally {
+      this.#readings.delete(meanwhile);
+    }
+    for (const again of meanwhile) again();
+  }
+
+  #happens(again) { for (const meanwhile of this.#readings) meanwhile.push(again); }
 
   #page(tab, cursor) {
     return this.client.inbox({ shop: this.shop, state: LISTS[tab], cursor, limit: PAGE });
@@ -42,14 +58,17 @@ export class Inbox {
 
   /** @param {Summary} summary newer than what is known */
   update(summary) {
+    this.#happens(() => this.update(summary));
     const known = this.#all.get(summary.id);
-    if (known && known.claim_version > summary.claim_version) return known;
+    if (known && (known.claim_version - summary.claim_version || known.last_seq - summary.last_seq) > 0) return known;
     this.#all.set(summary.id, summary);
     return summary;
   }
 
   /** A message that came or went: its conversation's last one, unread unless seen or one's own. */
-  note({ conversation, seq, from, content, at }, seen) {
+  note(message, seen) {
+    this.#happens(() => this.note(message, seen));
+    const { conversation, seq, from, content, at } = message;
     const known = this.#all.get(conversation);
     if (!known || known.last_seq >= seq) return;
     known.last_seq = seq;
@@ -60,6 +79,7 @@ export class Inbox {
 
   /** @param {number} id @param {number} seq up to which it has been seen */
   seen(id, seq) {
+    this.#happens(() => this.seen(id, seq));
     const known = this.#all.get(id);
     if (known && known.last_seq <= seq) known.unread = 0;
   }

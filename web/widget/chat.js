@@ -80,6 +80,8 @@ export class Chat {
   }
 
   #update(summary) {
+    // What was read may be older than what has been told meanwhile.
+    if (summary.claim_version < (this.room.summary?.claim_version ?? 0)) return;
     this.room.summary = summary;
     if (summary.state !== 'waiting') this.#place = 0;
     if (summary.state === 'claimed') this.#nobody = false;
