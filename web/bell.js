@@ -17,12 +17,26 @@ export function turn(on) {
   try { localStorage.setItem(KEPT, on ? 'on' : 'off'); } catch { /* for this page only */ }
 }
 
+/** Makes ready what rings, when there is time: asking for the machine's sound can hold a page up for a tenth of a second. */
+export function prepare() {
+  if (audio || !isOn() || !navigator.userActivation?.hasBeenActive) return;
+  (globalThis.requestIdleCallback ?? setTimeout)(() => { audio ??= silent(); });
+}
+
+/** It is let go of between two rings. */
+function silent() {
+  const context = new AudioContext();
+  context.suspend();
+  return context;
+}
+
 /** Silent where the browser has not been touched yet: it would refuse. */
 export function ring() {
   const now = performance.now();
   if (!isOn() || now - rangAt < EVERY_MS || !navigator.userActivation?.hasBeenActive) return;
   rangAt = now;
-  audio ??= new AudioContext();
+  audio ??= silent();
+  audio.resume();
   NOTES_HZ.forEach((hz, at) => {
     const tone = new OscillatorNode(audio, { frequency: hz });
     const volume = new GainNode(audio, { gain: 0 });
@@ -32,5 +46,6 @@ export function ring() {
     tone.connect(volume).connect(audio.destination);
     tone.start(from);
     tone.stop(from + NOTE_S * 2);
+    if (at === NOTES_HZ.length - 1) tone.onended = () => audio?.suspend();
   });
 }

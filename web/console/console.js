@@ -5,6 +5,7 @@
 
 import { Shopbell } from '/assets/sdk/shopbell.js';
 import { rest } from '/assets/api.js';
+import * as bell from '/assets/bell.js';
 import * as alerts from '/assets/console/alerts.js';
 import { Desk } from '/assets/console/desk.js';
 import { avatar, el, setText } from '/assets/dom.js';
@@ -69,6 +70,7 @@ class Console {
   #welcomed({ user, shops }) {
     if (!shops.length) return signOut(t('login_no_shop', { name: nameOf(user) }));
     gate.open();
+    bell.prepare();
     $('console').hidden = false;
     $('me').replaceChildren(avatar(user, nameOf(user)), el('span', {}, nameOf(user)));
     const select = $('shop');

@@ -73,6 +73,7 @@ export class Widget extends HTMLElement {
     this.#look();
     this.#chat.room.thread.toEnd();
     this.#chat.room.composer.focus();
+    bell.prepare();
     this.#tell('open');
   }
 
