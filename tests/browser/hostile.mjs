@@ -71,6 +71,13 @@ try {
   await agent.locator('.row').first().waitFor();
   await readsBack(agent);
   assert.deepEqual(await look(agent, ['.thread', '.desk-head', '.buyer', '.list']), []);
+
+  doing = 'the page that the buyer looks at';
+  for (const [place, title] of [...SCRIPTS.slice(0, 6), ...TRICKS.slice(0, 2), 'W'.repeat(400)].entries()) {
+    await buyer.evaluate((words) => { document.title = words; window.shopbell('close'); window.shopbell('open'); }, `${place} ${title}`);
+    await agent.locator('.buyer .now a', { hasText: `${place} ` }).waitFor();
+    assert.deepEqual(await look(agent, ['.buyer', '.now']), []);
+  }
   assert.deepEqual(faults, []);
   console.log(`hostile: ${contents.length} payloads (${stored} stored, ${refused} refused), ${names.length} names: none ran, none left its box`);
 } catch (error) {
