@@ -37,7 +37,7 @@ fi
 target/tools/bin/cargo-deny --log-level error check licenses bans sources
 
 step 'tests'
-cargo test --quiet --lib --test layers --test store --test journal --test socket --test suite
+cargo test --quiet --lib --test layers --test outbound --test store --test journal --test socket --test suite
 # These wait for servers more than they work.
 cargo test --quiet --test queue -- --test-threads 6
 
@@ -49,6 +49,9 @@ scripts/conformance.sh
 
 step 'the server against its OpenAPI document'
 scripts/contract.sh
+
+step 'webhooks, verified by the library of Standard Webhooks'
+scripts/webhooks.sh
 
 step 'proofs and faults, on a release build'
 cargo build --quiet --release

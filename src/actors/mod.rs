@@ -22,6 +22,7 @@ pub mod sequencer;
 pub mod session;
 pub mod shop_dispatcher;
 pub mod table_lists;
+pub mod webhooks;
 
 /// The present time.
 pub fn now() -> crate::domain::ids::Timestamp {

@@ -22,7 +22,7 @@ use crate::{
     auth::token::Tokens,
     domain::{
         command::{Act, Command, Target},
-        ids::{ConversationId, NodeId, UserId},
+        ids::{NodeId, UserId},
         people::{Person, Shop},
         refusal::Refusal,
     },
@@ -110,24 +110,30 @@ impl Node {
     /// # Errors
     /// `NotFound` where there is no such shop or conversation; `Unavailable` where the store cannot be read.
     pub async fn route(&self, target: &Target, user: UserId) -> Result<Route, Refusal> {
-        let shop = match target {
-            Target::User(_) => None,
-            Target::Shop(name) => {
-                let name = name.clone();
-                Some(self.read(move |db| shops::by_name(db, &name)).await?.ok_or(Refusal::NotFound)?.shop())
-            }
-            Target::Conversation(id) => self.shop_of(*id).await?,
-        };
-        match shop {
+        match self.shop_of(target).await? {
             Some(shop) => self.shop(shop, Some(user)).await.map(Route::Shop),
             None => Ok(Route::Direct(self.direct.clone())),
         }
     }
 
-    /// The shop of a conversation; `None` for a direct one.
-    async fn shop_of(&self, id: ConversationId) -> Result<Option<Arc<Shop>>, Refusal> {
-        let found = self.read(move |db| conversations::load(db, &mut People::default(), id)).await?;
-        Ok(found.ok_or(Refusal::NotFound)?.shop().cloned())
+    /// The shop that `target` has to do with; `None` where that is none.
+    ///
+    /// # Errors
+    /// `NotFound`, `Unavailable`.
+    pub async fn shop_of(&self, target: &Target) -> Result<Option<Arc<Shop>>, Refusal> {
+        match target {
+            Target::User(_) => Ok(None),
+            Target::Shop(name) => {
+                let name = name.clone();
+                let found = self.read(move |db| shops::by_name(db, &name)).await?;
+                Ok(Some(found.ok_or(Refusal::NotFound)?.shop()))
+            }
+            Target::Conversation(id) => {
+                let id = *id;
+                let found = self.read(move |db| conversations::load(db, &mut People::default(), id)).await?;
+                Ok(found.ok_or(Refusal::NotFound)?.shop().cloned())
+            }
+        }
     }
 
     /// A shop's dispatcher.

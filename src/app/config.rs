@@ -65,6 +65,8 @@ pub struct Config {
     pub allow_private: bool,
     pub events: bool,
     pub events_retention: Duration,
+    pub webhook_retry_unit: Duration,
+    pub webhook_give_up_after: Duration,
     pub node: String,
     pub stream_events: usize,
     pub log_level: String,
@@ -334,6 +336,8 @@ impl Config {
             allow_private: given.flag("webhooks.allow_private")?,
             events: given.flag("events.enabled")?,
             events_retention: given.duration("events.retention")?,
+            webhook_retry_unit: given.duration("webhooks.retry_unit")?,
+            webhook_give_up_after: given.duration("webhooks.give_up_after")?,
             node: given.text("cluster.node")?,
             stream_events: given.number("cluster.stream_events", "100 to 10000000", 100, 10_000_000)?,
             log_level: given.read("log.level", "error, warn, info, debug, trace, or filters of these", |s| {

@@ -31,6 +31,7 @@ use crate::{
         retention::Retention,
         sequencer::Sequencer,
         table_lists::TableLists,
+        webhooks::{self, Webhooks},
     },
     auth::token::Tokens,
     domain::{
@@ -252,6 +253,10 @@ async fn start_actors(
         let sequenced = node.clone();
         Sequencer::start_in_arbiter(hub, move |_| Sequencer::new(sequenced));
     }
+    let posting = webhooks::Settings { retry_unit: config.webhook_retry_unit, patience: config.webhook_give_up_after };
+    // On a thread of its own: signing and TLS take time that others would wait.
+    let posted = node.clone();
+    Webhooks::start_in_arbiter(&Arbiter::new().handle(), move |_| Webhooks::new(posted, posting));
     let mut link = None;
     if let Some(redis) = &config.redis {
         let settings = link::Settings { me: id, name: name.clone(), stream_events: config.stream_events };

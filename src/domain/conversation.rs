@@ -283,6 +283,7 @@ impl Conversation {
         });
         let speaker = match standing {
             Standing::Buyer => Speaker::Buyer,
+            Standing::Agent(Role::Bot) => Speaker::Bot,
             Standing::Agent(_) => Speaker::Agent,
             Standing::User(_) => Speaker::User,
         };

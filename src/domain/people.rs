@@ -31,6 +31,8 @@ pub struct Shop {
 /// What an agent may do in its shop; each role may do what those before it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
+    /// A program that answers: does what an agent does.
+    Bot,
     /// Claims conversations and answers those it has claimed.
     Agent,
     /// Also transfers, releases and resolves any conversation of the shop.
@@ -40,10 +42,11 @@ pub enum Role {
 }
 
 impl Role {
-    pub const ALL: [Role; 3] = [Role::Agent, Role::Supervisor, Role::Admin];
+    pub const ALL: [Role; 4] = [Role::Bot, Role::Agent, Role::Supervisor, Role::Admin];
 
     pub fn as_str(self) -> &'static str {
         match self {
+            Role::Bot => "bot",
             Role::Agent => "agent",
             Role::Supervisor => "supervisor",
             Role::Admin => "admin",

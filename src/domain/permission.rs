@@ -14,16 +14,19 @@ pub enum Permission {
     /// Taking the shop's messages and tickets away in a file.
     Export,
     ReadStatistics,
+    /// Letting programs of the shop in: API keys, webhooks.
+    Integrate,
 }
 
 /// Each permission, and the least role that has it.
-const GRANTED: [(Permission, Role); 6] = [
+const GRANTED: [(Permission, Role); 7] = [
     (Permission::AddMessage, Role::Admin),
     (Permission::EditMessage, Role::Admin),
     (Permission::DeleteMessage, Role::Admin),
     (Permission::ErasePerson, Role::Admin),
     (Permission::Export, Role::Admin),
     (Permission::ReadStatistics, Role::Supervisor),
+    (Permission::Integrate, Role::Admin),
 ];
 
 impl Role {
@@ -39,13 +42,13 @@ mod tests {
 
     #[test]
     fn each_role_may_do_what_its_rows_say() {
-        use Permission::{AddMessage, DeleteMessage, EditMessage, ErasePerson, Export, ReadStatistics};
-        let all = [AddMessage, EditMessage, DeleteMessage, ErasePerson, Export, ReadStatistics];
+        use Permission::{AddMessage, DeleteMessage, EditMessage, ErasePerson, Export, Integrate, ReadStatistics};
+        let all = [AddMessage, EditMessage, DeleteMessage, ErasePerson, Export, ReadStatistics, Integrate];
         assert_eq!(GRANTED.map(|(permission, _)| permission), all, "each once");
         for role in Role::ALL {
             let may: Vec<Permission> = all.into_iter().filter(|permission| role.may(*permission)).collect();
             let expected: &[Permission] = match role {
-                Role::Agent => &[],
+                Role::Bot | Role::Agent => &[],
                 Role::Supervisor => &[ReadStatistics],
                 Role::Admin => &all,
             };

@@ -8,7 +8,7 @@ use super::Origins;
 use crate::{
     actors::{
         node::Node,
-        session::{Session, identify},
+        session::{Session, identify_for_socket},
     },
     domain::refusal::Refusal,
     http::problem::Problem,
@@ -27,7 +27,7 @@ pub async fn open(
         return Err(Problem::from(Refusal::Forbidden).into());
     }
     let identity = match bearer(&request) {
-        Some(token) => Some(identify(&node, token).await.map_err(Problem::from)?),
+        Some(token) => Some(identify_for_socket(&node, token).await.map_err(Problem::from)?),
         None => None,
     };
     let languages = request.headers().get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());

@@ -1,9 +1,14 @@
 //! The extractors that yield an identity: a handler that takes an [`Identity`] is for those who are logged in.
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header::AUTHORIZATION, web};
+use actix_web::{
+    FromRequest, HttpRequest,
+    dev::Payload,
+    http::{Method, header::AUTHORIZATION},
+    web,
+};
 use futures_util::future::{FutureExt, LocalBoxFuture};
 
-use super::problem::Problem;
+use super::{api::BASE, problem::Problem};
 use crate::{
     actors::{
         node::Node,
@@ -12,6 +17,9 @@ use crate::{
     auth::token::Claims,
     domain::refusal::Refusal,
 };
+
+/// Whoever has any key may ask whose it is.
+const ME: &str = "/me";
 
 /// The token of `Authorization: Bearer` (RFC 6750, section 2.1); `None` without the header.
 ///
@@ -36,7 +44,31 @@ pub fn claims(request: &HttpRequest, node: &Node) -> Result<Claims, Refusal> {
 async fn of(request: HttpRequest) -> Result<Identity, Problem> {
     let node = request.app_data::<web::Data<Node>>().ok_or(Refusal::BUSY)?;
     let token = bearer(&request)?.ok_or(Refusal::Unauthenticated)?;
-    Ok(identify(node, token).await?)
+    let identity = identify(node, token).await?;
+    permit(&identity, &request)?;
+    Ok(identity)
+}
+
+/// Lets a key ask for no more than its scopes are good for; tokens ask for what they like.
+fn permit(identity: &Identity, request: &HttpRequest) -> Result<(), Refusal> {
+    let Some(key) = &identity.key else { return Ok(()) };
+    let pattern = request.match_pattern().unwrap_or_default();
+    let path = pattern.strip_prefix(BASE).unwrap_or(&pattern);
+    let method = if request.method() == Method::HEAD { Method::GET } else { request.method().clone() };
+    let is_open = path == ME || key.scopes.iter().any(|scope| scope.opens(method.as_str(), path));
+    if is_open { Ok(()) } else { Err(Refusal::Forbidden) }
+}
+
+/// Who asks, if it may ask for this at all.
+///
+/// # Errors
+/// `Unauthenticated`; `Forbidden` for a key without the scope; `Unavailable`.
+pub async fn whoever(request: &HttpRequest) -> Result<Identity, Problem> {
+    let node = request.app_data::<web::Data<Node>>().ok_or(Refusal::BUSY)?;
+    let token = bearer(request)?.ok_or(Refusal::Unauthenticated)?;
+    let identity = identify_whoever(node, token).await?;
+    permit(&identity, request)?;
+    Ok(identity)
 }
 
 impl FromRequest for Identity {
@@ -57,12 +89,7 @@ impl FromRequest for Whoever {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
-        async move {
-            let node = request.app_data::<web::Data<Node>>().ok_or(Refusal::BUSY)?;
-            let token = bearer(&request)?.ok_or(Refusal::Unauthenticated)?;
-            Ok(Whoever(identify_whoever(node, token).await?))
-        }
-        .boxed_local()
+        async move { Ok(Whoever(whoever(&request).await?)) }.boxed_local()
     }
 }
 

@@ -11,4 +11,5 @@ pub mod frame;
 pub mod hours;
 pub mod page;
 pub mod time;
+pub mod told;
 pub mod view;

@@ -3,12 +3,14 @@
 //! Reads go through a pool, on threads that may block. All writes go through [`journal::Writer`].
 
 pub mod agents;
+pub mod api_keys;
 pub mod arrivals;
 pub mod audit;
 pub mod backend;
 pub mod changes;
 pub mod conversations;
 pub mod copy;
+pub mod deliveries;
 pub mod erasures;
 pub mod events;
 pub mod exports;
@@ -39,6 +41,7 @@ pub mod timeline;
 mod unnest;
 pub mod users;
 pub mod waiting_acks;
+pub mod webhooks;
 
 pub use backend::Db;
 

@@ -321,6 +321,64 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    api_keys (id) {
+        id -> BigInt,
+        shop_id -> BigInt,
+        user_id -> BigInt,
+        made_by -> BigInt,
+        name -> Text,
+        hash -> Text,
+        hint -> Text,
+        scopes -> Text,
+        created_at -> BigInt,
+        used_at -> Nullable<BigInt>,
+        revoked_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    webhooks (id) {
+        id -> BigInt,
+        shop_id -> BigInt,
+        url -> Text,
+        types -> Text,
+        secret -> Text,
+        old_secret -> Nullable<Text>,
+        old_until -> Nullable<BigInt>,
+        position -> BigInt,
+        disabled -> Bool,
+        failing_since -> Nullable<BigInt>,
+        switched_off_at -> Nullable<BigInt>,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    webhook_deliveries (webhook_id, position) {
+        webhook_id -> BigInt,
+        position -> BigInt,
+        subject -> BigInt,
+        event -> Text,
+        attempts -> Integer,
+        due_at -> BigInt,
+        dead_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    webhook_attempts (id) {
+        id -> BigInt,
+        webhook_id -> BigInt,
+        position -> BigInt,
+        at -> BigInt,
+        took_ms -> BigInt,
+        status -> Nullable<Integer>,
+        answer -> Text,
+    }
+}
+
 diesel::joinable!(agent_sessions -> nodes (node_id));
 diesel::joinable!(agents -> users (user_id));
 diesel::joinable!(agents -> shops (shop_id));
@@ -354,5 +412,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     exports,
     outbox,
     events,
-    event_positions
+    event_positions,
+    api_keys,
+    webhooks,
+    webhook_deliveries,
+    webhook_attempts
 );

@@ -16,3 +16,4 @@ mod random;
 mod reconnect;
 mod redis;
 mod transactions;
+mod webhooks;

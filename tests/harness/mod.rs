@@ -8,6 +8,7 @@
 mod crowd;
 mod fleet;
 mod history;
+mod hook;
 mod ledger;
 mod matching;
 mod node;
@@ -26,6 +27,7 @@ mod wire;
 pub use crowd::{Crowd, Doors, Plan};
 pub use fleet::Fleet;
 pub use history::History;
+pub use hook::{Hook, Posted};
 pub use ledger::{Ledger, Repair};
 pub use matching::matches;
 pub use node::{NodeBuilder, SECRET, TestNode, on_postgres};

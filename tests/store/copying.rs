@@ -82,15 +82,18 @@ fn furnish(place: &Place) -> u64 {
     let replies = "INSERT INTO replies (shop_id, owner_id, \"group\", shortcut, text, created_at, updated_at) VALUES \
                    (1, NULL, '', 'hi', 'Hello {buyer.name}', 1, 1), (1, 1, 'My own', 'hi', 'Hi', 1, 1)";
     world.db.batch_execute(replies).unwrap();
+    let key = "INSERT INTO api_keys (shop_id, user_id, made_by, name, hash, hint, scopes, created_at) VALUES \
+               (1, 1, 1, 'the shop', 'abc', 'wxyz', 'bot', 1)";
+    world.db.batch_execute(key).unwrap();
     let use_of_file = file_uses::New { key: "0".into(), conversation: id, seq: 1, shop: Some(shop.id), at: now };
     file_uses::insert(&mut world.db, &[use_of_file]).unwrap();
     world.db.batch_execute(&format!("INSERT INTO expired (conversation_id, upto) VALUES ({id}, 7)")).unwrap();
     assert!(erasures::ask(&mut world.db, shop.id, ann.id, bob.id, now).unwrap().1);
     let (users, shops, agents, conversations, messages) = (3, 1, 1, 2, 5_001);
     let (receipts, acks, tickets, timeline, offline, files, audit, replies) = (2, 1, 1, 2, 1, 3, 1, 2);
-    let (file_uses, expired, erasures) = (1, 1, 1);
+    let (file_uses, expired, erasures, keys) = (1, 1, 1, 1);
     let talk = conversations + messages + receipts + acks + tickets + timeline + offline;
-    users + shops + agents + talk + files + audit + replies + file_uses + expired + erasures
+    users + shops + agents + talk + files + audit + replies + file_uses + expired + erasures + keys
 }
 
 /// Everything that is in a database, as text.
@@ -127,6 +130,8 @@ pub fn contents(location: &Location) -> Vec<String> {
     rows(&mut all, "audit", schema::audit::table.load::<Act>(&mut db));
     type Reply = (i64, i64, Number, String, String, String, i64, i64);
     rows(&mut all, "replies", schema::replies::table.load::<Reply>(&mut db));
+    type Key = (i64, i64, i64, i64, String, String, String, String, i64, Number, Number);
+    rows(&mut all, "api_keys", schema::api_keys::table.load::<Key>(&mut db));
     all
 }
 

@@ -13,17 +13,18 @@ use super::{Ctx, Member, Phase, Session, address, close};
 use crate::{
     actors::{
         chat_server::{Register, Talks},
-        journal::write,
+        journal::{write, write_apart},
         node::Node,
         offline_box::{Entries, Ops},
     },
-    auth::token::Claims,
+    auth::{api_key, token::Claims},
     domain::{
-        ids::{ConversationId, Seq, Timestamp},
+        ids::{ConversationId, Seq, ShopId, Timestamp},
         offline::{Entry, Op},
-        people::{Agent, Person, Shop},
+        people::{Agent, Person, Role, Shop},
         rate::Bucket,
         refusal::Refusal,
+        scope::Scope,
         window::{Behind, Window},
     },
     protocol::{
@@ -32,13 +33,17 @@ use crate::{
     },
     socket::{Connection, Link, encode_text},
     store::{
-        agents,
+        agents, api_keys,
         arrivals::Arrival,
         conversations::{self, Waits},
         events, shops, users,
     },
 };
 
+/// How often it is noted that a key is used, in milliseconds.
+const USED_MS: i64 = 60_000;
+/// When a key expires: at the end of the year 9999, in seconds since 1970.
+const NEVER: i64 = 253_402_300_799;
 /// How long a list may be silent before the store serves alone.
 const LIST_PATIENCE: Duration = Duration::from_millis(500);
 
@@ -54,6 +59,31 @@ pub struct Identity {
     pub issued_at: i64,
     /// The token is good for changing the password, and for nothing else.
     pub must_change_password: bool,
+    /// Where it is no token, but an API key.
+    pub key: Option<Key>,
+}
+
+/// What an API key is good for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    pub shop: ShopId,
+    pub scopes: Vec<Scope>,
+}
+
+impl Identity {
+    /// Whether this is a person with a token, or a key with this scope.
+    pub fn may(&self, scope: Scope) -> bool {
+        self.key.as_ref().is_none_or(|key| key.scopes.contains(&scope))
+    }
+}
+
+/// Who logs in over a socket: with a token, or as a bot with its key.
+///
+/// # Errors
+/// As [`identify`]; `Forbidden` for a key that is not a bot's.
+pub async fn identify_for_socket(node: &Node, token: &str) -> Result<Identity, Refusal> {
+    let identity = identify(node, token).await?;
+    if identity.may(Scope::Bot) { Ok(identity) } else { Err(Refusal::Forbidden) }
 }
 
 /// Looks into a token, and makes or refreshes its user.
@@ -70,6 +100,9 @@ pub async fn identify(node: &Node, token: &str) -> Result<Identity, Refusal> {
 /// # Errors
 /// `Unauthenticated`, `Unavailable`.
 pub async fn identify_whoever(node: &Node, token: &str) -> Result<Identity, Refusal> {
+    if api_key::is_one(token) {
+        return identify_key(node, token).await;
+    }
     let now = crate::actors::now();
     let claims = node.tokens.verify(token, now.0 / 1_000).map_err(|_| Refusal::Unauthenticated)?;
     let known = node.identities.ask(claims.uid.as_ref().into()).await?;
@@ -88,6 +121,38 @@ pub async fn identify_whoever(node: &Node, token: &str) -> Result<Identity, Refu
         expires_at: claims.expires_at,
         issued_at: claims.issued_at,
         must_change_password: claims.must_change_password,
+        key: None,
+    })
+}
+
+/// Who acts with a key: a bot of its shop, or the admin who has made it, as long as either is that.
+async fn identify_key(node: &Node, key: &str) -> Result<Identity, Refusal> {
+    let (now, hash) = (crate::actors::now(), api_key::hash(key));
+    let found = node.read(move |db| api_keys::by_hash(db, &hash)).await?;
+    let (row, uid) = found.ok_or(Refusal::Unauthenticated)?;
+    let (user, mut shops) = node.identities.ask(uid.into()).await?.ok_or(Refusal::Unauthenticated)?;
+    let (shop, scopes) = (ShopId(row.shop_id), row.scopes());
+    shops.retain(|(works_in, _)| works_in.id == shop);
+    let wanted = if scopes.contains(&Scope::Bot) { Role::Bot } else { Role::Admin };
+    if shops.first().is_none_or(|(_, agent)| agent.role != wanted) {
+        return Err(Refusal::Unauthenticated);
+    }
+    if row.used_at.is_none_or(|used| now.since(Timestamp(used)) >= USED_MS) {
+        let journal = node.journal.clone();
+        // Nobody waits for it.
+        drop(tokio::task::spawn_blocking(move || {
+            write_apart(&journal, move |db| Ok(api_keys::used(db, row.id, now)?))
+        }));
+    }
+    Ok(Identity {
+        person: user.person(),
+        operator: false,
+        shops,
+        expires_at: NEVER,
+        // A key does not say when it was issued: it has just been found good. Whatever is refused from now on ends its sessions.
+        issued_at: (now.0 / 1_000).max(user.tokens_after),
+        must_change_password: false,
+        key: Some(Key { shop, scopes }),
     })
 }
 
@@ -224,9 +289,12 @@ impl Session {
             // Whose token it is must be known before anything is changed for that user.
             let claims = node.tokens.verify(&token, crate::actors::now().0 / 1_000);
             match (&again, claims) {
-                (Some(uid), Ok(claims)) if *uid != claims.uid => Err(Refusal::Forbidden),
-                _ => identify(&node, &token).await,
+                (Some(uid), Ok(claims)) if *uid != claims.uid => return Err(Refusal::Forbidden),
+                _ => {}
             }
+            let identity = identify_for_socket(&node, &token).await?;
+            let is_other = again.is_some_and(|uid| uid != identity.person.uid);
+            if is_other { Err(Refusal::Forbidden) } else { Ok(identity) }
         };
         let entered = wrap(identified).map(move |identified, connection: &mut Connection<Session>, ctx| {
             let (session, link) = connection.parts();

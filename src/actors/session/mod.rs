@@ -20,7 +20,7 @@ use std::{
 
 use actix::prelude::*;
 
-pub use login::{Identity, identify, identify_whoever};
+pub use login::{Identity, identify, identify_for_socket, identify_whoever};
 pub use reads::{history, marked, visible, with_side};
 
 use super::{

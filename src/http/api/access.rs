@@ -3,10 +3,29 @@
 use diesel::QueryResult;
 
 use crate::{
-    actors::session::Identity,
-    domain::{people::Role, permission::Permission, refusal::Refusal},
+    actors::{node::Node, session::Identity},
+    domain::{command::Target, people::Role, permission::Permission, refusal::Refusal},
     store::{Db, agents, shops},
 };
+
+/// What somebody is in a shop. A key is good for its own shop.
+fn role(db: &mut Db, me: &Identity, shop: &shops::Row) -> QueryResult<Option<Role>> {
+    let id = shop.shop().id;
+    if me.key.as_ref().is_some_and(|key| key.shop != id) {
+        return Ok(None);
+    }
+    agents::role(db, id, me.person.id)
+}
+
+/// Makes sure that a key does not leave its shop, whatever else its user may.
+///
+/// # Errors
+/// `NotFound`, `Unavailable`.
+pub async fn reach(node: &Node, me: &Identity, target: &Target) -> Result<(), Refusal> {
+    let Some(key) = &me.key else { return Ok(()) };
+    let shop = node.shop_of(target).await?;
+    if shop.is_some_and(|shop| shop.id == key.shop) { Ok(()) } else { Err(Refusal::NotFound) }
+}
 
 /// The shop, for its admins and for operators.
 ///
@@ -17,7 +36,7 @@ pub fn manage(db: &mut Db, me: &Identity, shop: &str) -> QueryResult<Result<shop
     if me.operator {
         return Ok(Ok(row));
     }
-    let role = agents::role(db, row.shop().id, me.person.id)?;
+    let role = role(db, me, &row)?;
     Ok(match role {
         Some(Role::Admin) => Ok(row),
         Some(_) => Err(Refusal::Forbidden),
@@ -31,7 +50,7 @@ pub fn manage(db: &mut Db, me: &Identity, shop: &str) -> QueryResult<Result<shop
 /// `NotFound`, `Forbidden`.
 pub fn work(db: &mut Db, me: &Identity, shop: &str) -> QueryResult<Result<shops::Row, Refusal>> {
     let Some(row) = shops::by_name(db, shop)? else { return Ok(Err(Refusal::NotFound)) };
-    let role = agents::role(db, row.shop().id, me.person.id)?;
+    let role = role(db, me, &row)?;
     Ok(match role {
         Some(_) => Ok(row),
         None if me.operator => Err(Refusal::Forbidden),
@@ -61,7 +80,7 @@ pub fn read_settings(
 /// `NotFound`, `Forbidden`.
 pub fn permitted(db: &mut Db, me: &Identity, shop: &str, what: Permission) -> QueryResult<Result<shops::Row, Refusal>> {
     let Some(row) = shops::by_name(db, shop)? else { return Ok(Err(Refusal::NotFound)) };
-    let role = agents::role(db, row.shop().id, me.person.id)?;
+    let role = role(db, me, &row)?;
     Ok(match role {
         Some(role) if role.may(what) => Ok(row),
         None if !me.operator => Err(Refusal::NotFound),

@@ -93,6 +93,20 @@ impl Wanted {
         self.name.is_some() || self.password.is_some() || self.must_change_password.is_some()
     }
 
+    /// A bot has a key, and no password.
+    fn check_bot(&self) -> Result<(), Refusal> {
+        match (&self.password, self.must_change_password) {
+            (Some(_), _) => Err(Refusal::invalid("password")),
+            (None, Some(_)) => Err(Refusal::invalid("must_change_password")),
+            (None, None) => Ok(()),
+        }
+    }
+
+    /// Whether it makes a bot of a person, or the other way round.
+    fn turns(&self, role: &str) -> bool {
+        self.role.is_some_and(|wanted| (wanted == Role::Bot) != (role == Role::Bot.as_str()))
+    }
+
     /// Whether the agent is no admin any more afterwards.
     fn ends_admin(&self) -> bool {
         self.disabled == Some(true) || self.role.is_some_and(|role| role != Role::Admin)
@@ -268,7 +282,7 @@ pub async fn list(node: web::Data<Node>, me: Identity, shop: web::Path<String>, 
     responses(
         (status = 201, description = "Added", body = schema::Agent),
         (status = 403, description = "An agent of the shop, but no admin: `forbidden`"),
-        (status = 409, description = "Is an agent already; or `name` or `password` of a user that is not of this shop's making alone: `conflict`"),
+        (status = 409, description = "Is an agent already; `name`, `password` or role `bot` of a user that is not of this shop's making alone; or role `bot` of one who has a password: `conflict`"),
     ),
 )]
 pub async fn add(
@@ -281,6 +295,9 @@ pub async fn add(
 ) -> Answer {
     let change = Change::prepare(&request, &node, &api, me, shop.into_inner(), None, &body).await?;
     let role = change.wanted.role.ok_or(Refusal::invalid("role"))?;
+    if role == Role::Bot {
+        change.wanted.check_bot()?;
+    }
     if change.uid.starts_with(VISITOR) {
         return Err(Refusal::invalid("uid").into());
     }
@@ -288,7 +305,11 @@ pub async fn add(
         let shop = access::manage(db, &change.me, &change.shop)??;
         let id = shop.shop().id;
         let user = match users::by_uid(db, &change.uid)? {
-            Some(user) if change.wanted.is_personal() && !is_own(db, &user, id)? => {
+            // A bot is the shop's alone, and nobody who has logged in with a password.
+            Some(user)
+                if (change.wanted.is_personal() || role == Role::Bot) && !is_own(db, &user, id)?
+                    || role == Role::Bot && user.password_hash.is_some() =>
+            {
                 return Err(Refusal::Conflict.into());
             }
             Some(user) => user,
@@ -324,7 +345,7 @@ pub async fn add(
     responses(
         (status = 200, description = "The agent as it is then", body = schema::Agent),
         (status = 403, description = "An agent of the shop, but no admin: `forbidden`"),
-        (status = 409, description = "`name` or password of a user that is not of this shop's making alone; or the shop's last admin, unless by an operator: `conflict`"),
+        (status = 409, description = "`name` or password of a user that is not of this shop's making alone; a bot that would be a person, or the other way round; or the shop's last admin, unless by an operator: `conflict`"),
     ),
 )]
 pub async fn change(
@@ -342,8 +363,11 @@ pub async fn change(
         let shop = access::manage(db, &change.me, &change.shop)??;
         let id = shop.shop().id;
         let before = found(db, id, &change.uid)?;
-        if change.wanted.is_personal() && !is_own(db, &before.1, id)? {
+        if change.wanted.is_personal() && !is_own(db, &before.1, id)? || change.wanted.turns(&before.0.role) {
             return Err(Refusal::Conflict.into());
+        }
+        if before.0.role == Role::Bot.as_str() {
+            change.wanted.check_bot()?;
         }
         let user = UserId(before.1.id);
         if change.wanted.ends_admin() {

@@ -50,6 +50,8 @@ const PAGE: &str = include_str!("../../../web/docs.html");
         (name = "shops", description = "Making shops and changing them"),
         (name = "agents", description = "Who works in a shop"),
         (name = "replies", description = "Canned replies"),
+        (name = "keys", description = "API keys of a shop's programs"),
+        (name = "webhooks", description = "Endpoints to which a shop has its events posted, and what has not arrived there"),
         (name = "audit", description = "Who did what in a shop, when and whence"),
         (name = "exports", description = "Messages, tickets and audit as files"),
         (name = "records", description = "A shop's conversations"),

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use actix_web::{HttpRequest, web};
 
 use super::{
+    access,
     input::{self, Body, Query},
     messages::{sent, show},
     output::{Answer, done},
@@ -152,7 +153,9 @@ fn seqs(list: &str) -> Option<BTreeSet<Seq>> {
 }
 
 async fn run(node: &Node, me: Identity, id: ConversationId, act: Act) -> Result<Outcome, Refusal> {
-    node.run(me.person, &Target::Conversation(id), act).await
+    let target = Target::Conversation(id);
+    access::reach(node, &me, &target).await?;
+    node.run(me.person, &target, act).await
 }
 
 /// From where a request has come, for the audit log.

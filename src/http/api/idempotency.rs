@@ -16,9 +16,12 @@ use actix_web::{
 
 use super::input;
 use crate::{
-    actors::{journal::write, node::Node, now, session::identify_whoever},
+    actors::{journal::write, node::Node, now},
     domain::refusal::Refusal,
-    http::{identity::bearer, problem::Problem},
+    http::{
+        identity::{bearer, whoever},
+        problem::Problem,
+    },
     store::idempotency::{self, Answer, Known, Request},
 };
 
@@ -31,7 +34,18 @@ const ANSWER_MAX: u64 = 64 * 1024;
 
 /// Where a key is ignored: answers with a token or with the right to a file are not kept, and a file is not read twice to be known again.
 pub fn is_exempt(path: &str) -> bool {
-    ["/login", "/visitors", "/logout", "/me/password", "/files", "/shops/{shop}/exports"].contains(&path)
+    const EXEMPT: [&str; 9] = [
+        "/login",
+        "/visitors",
+        "/logout",
+        "/me/password",
+        "/files",
+        "/shops/{shop}/exports",
+        "/shops/{shop}/keys",
+        "/shops/{shop}/webhooks",
+        "/shops/{shop}/webhooks/{id}/secret",
+    ];
+    EXEMPT.contains(&path)
 }
 
 /// Does at most once what is asked for under a key.
@@ -53,11 +67,11 @@ type Response = Result<ServiceResponse<BoxBody>, Error>;
 
 async fn attempt(mut request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<Response, Problem> {
     let asked = request.request().clone();
-    let (Some(key), Some(token)) = (key(&asked)?, bearer(&asked).ok().flatten()) else {
+    let (Some(key), Some(_)) = (key(&asked)?, bearer(&asked).ok().flatten()) else {
         return Ok(next.call(request).await.map(ServiceResponse::map_into_boxed_body));
     };
     let node = asked.app_data::<web::Data<Node>>().ok_or(Refusal::BUSY)?.clone();
-    let user = identify_whoever(&node, token).await?.person.id;
+    let user = whoever(&asked).await?.person.id;
     let body = input::read(&asked, request.take_payload()).await?;
     let digest = digest(&node, &asked, &body)?;
     request.set_payload(again(body));

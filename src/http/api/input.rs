@@ -214,6 +214,14 @@ fn decode(s: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
+/// The number that a path names.
+///
+/// # Errors
+/// `NotFound` for what is no number: nothing is called so.
+pub fn number(path: &str) -> Result<i64, Refusal> {
+    path.parse().ok().filter(|id: &i64| *id > 0 && id.to_string() == path).ok_or(Refusal::NotFound)
+}
+
 /// The conversation that a path names.
 ///
 /// # Errors

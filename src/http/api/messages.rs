@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, http::Method, web};
 use serde::{Serialize, Serializer};
 
 use super::{
+    access,
     input::{self, Body, Query},
     output::{Answer, created, ok},
     schema,
@@ -62,6 +63,7 @@ pub async fn send(node: web::Data<Node>, api: web::Data<ApiSettings>, me: Identi
     let client_id = Arc::from(fields.text("id", 1, ID_MAX)?);
     let to = frame::target(fields)?;
     let content = content::parse(fields)?;
+    access::reach(&node, &me, &to).await?;
     let act = Act::Send { to: to.clone(), client_id, content };
     sent(node.run(me.person, &to, act).await?)
 }

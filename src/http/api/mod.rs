@@ -10,6 +10,8 @@
 //! | `files` | uploads, and who reads them |
 //! | `shops`, `agents` | making shops, and who works there |
 //! | `replies` | canned replies |
+//! | `keys` | API keys of a shop's programs |
+//! | `webhooks` | endpoints to which a shop has its events posted, and what has not arrived there |
 //! | `audit` | the list of administrative acts |
 //! | `records`, `tickets` | a shop's conversations, and its rounds of service |
 //! | `search` | a shop's messages by their words |
@@ -31,6 +33,7 @@ mod exports;
 mod files;
 mod idempotency;
 mod input;
+mod keys;
 mod messages;
 mod output;
 mod records;
@@ -42,6 +45,7 @@ mod settings;
 mod shops;
 mod statistics;
 mod tickets;
+mod webhooks;
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -75,7 +79,7 @@ macro_rules! routes {
     };
 }
 
-const BASE: &str = "/api/v1";
+pub const BASE: &str = "/api/v1";
 
 routes! {
     POST   "/login"                                 => session::login,
@@ -111,6 +115,16 @@ routes! {
     POST   "/shops/{shop}/agents"                   => agents::add,
     PATCH  "/shops/{shop}/agents/{uid}"             => agents::change,
     DELETE "/shops/{shop}/agents/{uid}"             => agents::remove,
+    GET    "/shops/{shop}/keys"                     => keys::list,
+    POST   "/shops/{shop}/keys"                     => keys::add,
+    DELETE "/shops/{shop}/keys/{id}"                => keys::revoke,
+    GET    "/shops/{shop}/webhooks"                 => webhooks::list,
+    POST   "/shops/{shop}/webhooks"                 => webhooks::add,
+    PATCH  "/shops/{shop}/webhooks/{id}"            => webhooks::change,
+    DELETE "/shops/{shop}/webhooks/{id}"            => webhooks::remove,
+    POST   "/shops/{shop}/webhooks/{id}/secret"     => webhooks::rotate,
+    POST   "/shops/{shop}/webhooks/{id}/retry"      => webhooks::deliveries::retry,
+    GET    "/shops/{shop}/webhooks/{id}/deliveries" => webhooks::deliveries::list,
     GET    "/shops/{shop}/audit"                    => audit::list,
     GET    "/shops/{shop}/replies"                  => replies::list,
     POST   "/shops/{shop}/replies"                  => replies::add,

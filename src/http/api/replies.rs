@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{
     access,
-    input::{Body, Query},
+    input::{self, Body, Query},
     output::{Answer, Page, created, done, ok},
     schema,
     settings::ApiSettings,
@@ -158,11 +158,6 @@ fn cursor(cursor: &str) -> Result<replies::Cursor, Refusal> {
     Ok((shortcut.to_owned(), id))
 }
 
-/// The number that a path names.
-fn number(path: &str) -> Result<i64, Refusal> {
-    path.parse().ok().filter(|id: &i64| *id > 0 && id.to_string() == path).ok_or(Refusal::NotFound)
-}
-
 /// Who writes, and whence.
 struct Writer {
     me: Identity,
@@ -282,7 +277,7 @@ pub async fn change(
 ) -> Answer {
     let (shop, id) = path.into_inner();
     let writer = Writer::of(me, shop, &api, &request);
-    let id = number(&id)?;
+    let id = input::number(&id)?;
     let fields = body.fields();
     let wanted = replies::Change { group: group(fields)?, shortcut: shortcut(fields)?, text: text(fields)? };
     let changed = write(&node.journal, move |db| {
@@ -323,7 +318,7 @@ pub async fn remove(
 ) -> Answer {
     let (shop, id) = path.into_inner();
     let writer = Writer::of(me, shop, &api, &request);
-    let id = number(&id)?;
+    let id = input::number(&id)?;
     write(&node.journal, move |db| {
         let (_, before) = writer.find(db, id)?;
         replies::delete(db, id)?;

@@ -13,11 +13,11 @@ use super::{
     settings::{ApiSettings, Door},
 };
 use crate::{
-    actors::{chat_server::Revoke, journal::write, node::Node, now},
+    actors::{chat_server::Revoke, journal::write, node::Node, now, session::Identity},
     auth::password,
     domain::{
         ids::{Timestamp, UserId, VISITOR},
-        people::Person,
+        people::{Person, Role},
         refusal::Refusal,
     },
     http::identity::{Anyone, Whoever, claims},
@@ -190,7 +190,7 @@ pub async fn password(
         }
         (Some(_), None) => return Err(Refusal::invalid("old").into()),
         // Passwords are for those who work here: a buyer's page that leaks a token must not give it away for good.
-        (None, _) if me.shops.is_empty() && !me.operator => return Err(Refusal::Forbidden.into()),
+        (None, _) if is_no_person(&me) => return Err(Refusal::Forbidden.into()),
         (None, _) => {}
     }
     let hash = hash(&api, new).await?;
@@ -202,6 +202,11 @@ pub async fn password(
     .await?;
     end_sessions(&node, id, until);
     grant(&node, &me.person, until, api.options.login_ttl, false)
+}
+
+/// Neither an operator nor a person who works for a shop.
+fn is_no_person(me: &Identity) -> bool {
+    !me.operator && me.shops.iter().all(|(_, agent)| agent.role == Role::Bot)
 }
 
 async fn stored_hash(node: &Node, id: UserId) -> Result<Option<String>, Refusal> {

@@ -277,4 +277,50 @@ copied! {
         last: i64,
         removed: i64,
     }
+    api_keys (id: BigInt), 1_000 {
+        id: i64,
+        shop_id: i64,
+        user_id: i64,
+        made_by: i64,
+        name: String,
+        hash: String,
+        hint: String,
+        scopes: String,
+        created_at: i64,
+        used_at: Option<i64>,
+        revoked_at: Option<i64>,
+    }
+    webhooks (id: BigInt), 1_000 {
+        id: i64,
+        shop_id: i64,
+        url: String,
+        types: String,
+        secret: String,
+        old_secret: Option<String>,
+        old_until: Option<i64>,
+        position: i64,
+        disabled: bool,
+        failing_since: Option<i64>,
+        switched_off_at: Option<i64>,
+        created_at: i64,
+        updated_at: i64,
+    }
+    webhook_deliveries (webhook_id: BigInt, position: BigInt), 1_000 {
+        webhook_id: i64,
+        position: i64,
+        subject: i64,
+        event: String,
+        attempts: i32,
+        due_at: i64,
+        dead_at: Option<i64>,
+    }
+    webhook_attempts (id: BigInt), 1_000 {
+        id: i64,
+        webhook_id: i64,
+        position: i64,
+        at: i64,
+        took_ms: i64,
+        status: Option<i32>,
+        answer: String,
+    }
 }

@@ -99,6 +99,14 @@ async fn open_shop(node: &TestNode, name: &'static str, visitor: &mut Vec<(Strin
     admin.delete(&format!("/shops/{name}/agents/{}", uid("former"))).await.expect(204);
     let canned = json!({"shortcut": "hi", "text": "Hello {buyer.name}"});
     let reply = admin.post(&format!("/shops/{name}/replies"), canned).await.expect(201);
+    let program = json!({"name": "the shop's", "scopes": ["events.read", "messages.write"]});
+    let program = admin.post(&format!("/shops/{name}/keys"), program).await.expect(201);
+
+    // Off, since what waits for it would change by itself.
+    let webhook =
+        admin.post(&format!("/shops/{name}/webhooks"), json!({"url": "https://hooks.invalid/"})).await.expect(201);
+    let off = format!("/shops/{name}/webhooks/{}", webhook["id"]);
+    admin.patch(&off, json!({"disabled": true})).await.expect(200);
 
     let mut ids = Ids::default();
     ids.add("shop", [json!(name)]);
@@ -107,6 +115,8 @@ async fn open_shop(node: &TestNode, name: &'static str, visitor: &mut Vec<(Strin
     ids.add("person", people.iter().map(|who| json!(uid(who))));
     ids.add("file", [json!(file["url"].as_str().unwrap().split('/').nth(2).unwrap())]);
     ids.add("reply", [reply["id"].clone()]);
+    ids.add("webhook", [webhook["id"].clone()]);
+    ids.add("key", [program["id"].clone()]);
     // Whatever else a shop has comes here: its own kind of place for `cases`, made by its admin.
     visitor.push((who.to_owned(), key.to_owned()));
     Shop { name, ids, talks }

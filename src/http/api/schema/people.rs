@@ -24,6 +24,8 @@ pub struct Name {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
+    /// A program, which has an API key instead of a password.
+    Bot,
     Agent,
     Supervisor,
     Admin,
