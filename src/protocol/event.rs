@@ -5,7 +5,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use super::{
     code,
     time::At,
-    view::{Card, Marks, Membership, MessageView, Raw, RecordView, Summary},
+    view::{Card, Marks, Membership, MessageHead, Raw, RecordView, Summary},
 };
 use crate::domain::{
     command::{Message, Snapshot},
@@ -37,6 +37,9 @@ pub struct Heartbeat {
     pub timeout_ms: u64,
 }
 
+/// About how long a `message` is without its content.
+const AROUND_CONTENT: usize = 384;
+
 #[derive(Serialize)]
 struct Typed<'a, T> {
     r#type: &'static str,
@@ -53,7 +56,14 @@ fn frame<T: Serialize>(kind: &'static str, id: Option<&str>, fields: T) -> Strin
 /// Everything that is sent is made of strings, numbers and maps with string keys, so encoding cannot fail; if it did, the client
 /// would be told that something is unavailable.
 fn encode(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_else(|_| r#"{"type":"error","code":"unavailable"}"#.into())
+    encode_into(Vec::new(), value)
+}
+
+/// The same, into memory that has room for it.
+fn encode_into(mut memory: Vec<u8>, value: &impl Serialize) -> String {
+    let written = serde_json::to_writer(&mut memory, value).ok();
+    let text = written.and_then(|()| String::from_utf8(memory).ok());
+    text.unwrap_or_else(|| r#"{"type":"error","code":"unavailable"}"#.into())
 }
 
 pub struct Welcome<'a> {
@@ -95,10 +105,15 @@ pub fn message(message: &Message, redelivered: bool) -> String {
     struct Frame<'a> {
         r#type: &'static str,
         #[serde(flatten)]
-        message: MessageView<'a>,
+        message: MessageHead<'a>,
         redelivered: bool,
     }
-    encode(&Frame { r#type: "message", message: MessageView::of(message), redelivered })
+    let frame = Frame { r#type: "message", message: MessageHead::of(message), redelivered };
+    let mut text = encode_into(Vec::with_capacity(message.content.len() + AROUND_CONTENT), &frame);
+    // The content is an object already: it comes last, and is not read again.
+    text.pop();
+    text.extend([r#","content":"#, &message.content, "}"]);
+    text
 }
 
 pub fn flushed(count: usize) -> String {

@@ -79,29 +79,41 @@ impl Serialize for Raw<'_> {
     }
 }
 
-/// The fields of a `message`.
+/// The fields of a `message`, but for its content.
 #[derive(Serialize)]
-pub struct MessageView<'a> {
+pub struct MessageHead<'a> {
     conversation: i64,
     seq: Seq,
     shop: Option<&'a str>,
     from: From<'a>,
-    content: Raw<'a>,
     client_id: &'a str,
     at: At,
 }
 
-impl<'a> MessageView<'a> {
-    pub fn of(message: &'a Message) -> MessageView<'a> {
-        MessageView {
+impl<'a> MessageHead<'a> {
+    pub fn of(message: &'a Message) -> MessageHead<'a> {
+        MessageHead {
             conversation: message.conversation.0,
             seq: message.seq,
             shop: message.shop.as_deref(),
             from: From::of(message),
-            content: Raw(&message.content),
             client_id: &message.client_id,
             at: At(message.at),
         }
+    }
+}
+
+/// All fields of a `message`.
+#[derive(Serialize)]
+pub struct MessageView<'a> {
+    #[serde(flatten)]
+    head: MessageHead<'a>,
+    content: Raw<'a>,
+}
+
+impl<'a> MessageView<'a> {
+    pub fn of(message: &'a Message) -> MessageView<'a> {
+        MessageView { head: MessageHead::of(message), content: Raw(&message.content) }
     }
 }
 
