@@ -11,7 +11,7 @@ use super::{
     people::People,
     schema::{agents, conversations as t, shops as shop_rows, users},
     search, shops,
-    unnest::unnest,
+    unnest::{Unnest, run_together, unnest},
     waiting_acks,
 };
 use crate::domain::{
@@ -19,7 +19,7 @@ use crate::domain::{
     conversation::{Conversation, Parties, State},
     cursor::{Side, Which},
     ids::{ConversationId, Seq, ShopId, Timestamp, UserId},
-    people::Status,
+    people::{Role, Status},
     search::Query,
 };
 
@@ -57,24 +57,27 @@ const WAITING: &str = "waiting";
 const CLAIMED: &str = "claimed";
 pub(super) const RESOLVED: &str = "resolved";
 
+fn state_of(c: &Conversation) -> &'static str {
+    match c.state {
+        State::Direct => DIRECT,
+        State::Waiting => WAITING,
+        State::Claimed(_) => CLAIMED,
+        State::Resolved => RESOLVED,
+    }
+}
+
 impl Row {
     fn of(c: &Conversation) -> Row {
         let (shop_id, first_user, second_user) = match &c.parties {
             Parties::Support { shop, buyer } => (Some(shop.id.0), buyer.id.0, None),
             Parties::Direct { first, second } => (None, first.id.0, Some(second.id.0)),
         };
-        let state = match c.state {
-            State::Direct => DIRECT,
-            State::Waiting => WAITING,
-            State::Claimed(_) => CLAIMED,
-            State::Resolved => RESOLVED,
-        };
         Row {
             id: c.id.0,
             shop_id,
             first_user,
             second_user,
-            state: state.to_owned(),
+            state: state_of(c).to_owned(),
             claimed_by: c.claimant().map(|agent| agent.id.0),
             claim_version: c.claim_version,
             revision: c.revision,
@@ -153,6 +156,8 @@ pub struct Taken {
     pub elsewhere: Vec<ConversationId>,
     /// The shops of these that are disabled.
     pub disabled: BTreeSet<ShopId>,
+    /// The roles of those who have claimed them, where these were to be had with them; `None` for who is no agent any more.
+    pub roles: Vec<((ShopId, UserId), Option<Role>)>,
 }
 
 /// Takes those of `ids` that there are, for a transaction that writes. It does not wait for any that another has taken, but for those
@@ -179,11 +184,19 @@ pub fn take(
     }
     let of = t::table.filter(t::id.eq_any(ids.iter().map(|id| id.0).collect::<Vec<_>>())).order(t::id);
     let disabled = exists(shop_rows::table.filter(shop_rows::id.nullable().eq(t::shop_id).and(shop_rows::disabled)));
-    let rows: Vec<(Row, bool)> =
-        of.select((Row::as_select(), disabled)).for_no_key_update().skip_locked().load(postgres)?;
-    taken.disabled =
-        rows.iter().filter(|(_, disabled)| *disabled).filter_map(|(row, _)| row.shop_id.map(ShopId)).collect();
-    let rows: Vec<Row> = rows.into_iter().map(|(row, _)| row).collect();
+    let claimant = agents::shop_id.nullable().eq(t::shop_id).and(agents::user_id.nullable().eq(t::claimed_by));
+    let role = agents::table.filter(claimant.and(agents::disabled.eq(false))).select(agents::role).single_value();
+    let found: Vec<(Row, bool, Option<String>)> =
+        of.select((Row::as_select(), disabled, role)).for_no_key_update().skip_locked().load(postgres)?;
+    let mut rows = Vec::with_capacity(found.len());
+    for (row, disabled, role) in found {
+        if let Some(shop) = row.shop_id.map(ShopId) {
+            taken.disabled.extend(disabled.then_some(shop));
+            let role = role.map(|role| Role::parse(&role).unwrap_or(Role::Agent));
+            taken.roles.extend(row.claimed_by.map(|claimant| ((shop, UserId(claimant)), role)));
+        }
+        rows.push(row);
+    }
     if rows.len() < ids.len() {
         let missing = ids.iter().map(|id| id.0).filter(|id| rows.binary_search_by_key(id, |row| row.id).is_err());
         let missing = t::table.filter(t::id.eq_any(missing.collect::<Vec<_>>())).select(t::id);
@@ -339,16 +352,19 @@ pub fn insert(db: &mut Db, conversations: &[Arc<Conversation>]) -> QueryResult<(
 ///
 /// SQLite writes every index anew that has a column which is set, changed or not: so no more columns are set than must be.
 pub fn update(db: &mut Db, changed: &[Arc<Conversation>], moved: &[Arc<Conversation>]) -> QueryResult<()> {
-    if changed.is_empty() && moved.is_empty() {
-        return Ok(());
+    if let Db::Postgres(db) = db {
+        return run_together(db, updating(changed, moved));
     }
-    let Db::Postgres(db) = db else {
-        changed.iter().try_for_each(|c| update_one(db, Row::of(c)))?;
-        return moved.iter().try_for_each(|c| move_one(db, c));
-    };
-    let rows: Vec<Row> = changed.iter().chain(moved).map(|c| Row::of(c)).collect();
+    changed.iter().try_for_each(|c| update_one(db, Row::of(c)))?;
+    moved.iter().try_for_each(|c| move_one(db, c))
+}
+
+/// PostgreSQL's statement for it, if there are any.
+pub fn updating(changed: &[Arc<Conversation>], moved: &[Arc<Conversation>]) -> Option<Unnest<'static>> {
+    let all_as_they_are = || changed.iter().chain(moved);
+    let rows: Vec<Row> = all_as_they_are().map(|c| Row::of(c)).collect();
     let all = || rows.iter();
-    unnest::<()>(
+    let statement = unnest(
         "UPDATE conversations c SET state = k.state, claimed_by = k.claimed_by, claim_version = k.claim_version, \
          last_seq = k.last_seq, first_delivered = k.first_delivered, first_read = k.first_read, \
          first_unread = k.first_unread, first_said = k.first_said, second_delivered = k.second_delivered, \
@@ -357,7 +373,7 @@ pub fn update(db: &mut Db, changed: &[Arc<Conversation>], moved: &[Arc<Conversat
          ticket = k.ticket, updated_at = k.updated_at, revision = k.revision FROM",
     )
     .column(all().map(|row| row.id))
-    .column(all().map(|row| &*row.state))
+    .column(all_as_they_are().map(|c| state_of(c)))
     .column(all().map(|row| row.claimed_by))
     .column(all().map(|row| row.claim_version))
     .column(all().map(|row| row.last_seq))
@@ -380,9 +396,8 @@ pub fn update(db: &mut Db, changed: &[Arc<Conversation>], moved: &[Arc<Conversat
         "AS k (id, state, claimed_by, claim_version, last_seq, first_delivered, first_read, first_unread, first_said, \
          second_delivered, second_read, second_unread, second_said, waiting_since, opened_at, opened_seq, returned, \
          ticket, updated_at, revision) WHERE c.id = k.id",
-    )
-    .execute(db)
-    .map(drop)
+    );
+    (!rows.is_empty()).then_some(statement)
 }
 
 fn update_one(db: &mut Db, row: Row) -> QueryResult<()> {

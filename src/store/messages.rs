@@ -15,7 +15,7 @@ use super::{
     people::People,
     receipts,
     schema::{conversations, messages as t},
-    unnest::unnest,
+    unnest::{Unnest, run_together, unnest},
 };
 use crate::domain::{
     command::Message,
@@ -83,12 +83,16 @@ pub struct New {
 
 /// Stores messages; in the order of the key at best.
 pub fn insert(db: &mut Db, new: &[New]) -> QueryResult<()> {
-    if new.is_empty() {
-        return Ok(());
+    match db {
+        Db::Postgres(db) => run_together(db, insertion(new)),
+        Db::Sqlite(_) => new.iter().try_for_each(|new| insert_one(db, new)),
     }
-    let Db::Postgres(db) = db else { return new.iter().try_for_each(|new| insert_one(db, new)) };
+}
+
+/// PostgreSQL's statement for it, if there are any.
+pub fn insertion(new: &[New]) -> Option<Unnest<'_>> {
     let messages = || new.iter().map(|new| &*new.message);
-    unnest::<()>("INSERT INTO messages (conversation_id, seq, sender_id, speaker, side, client_id, digest, content, at) SELECT * FROM")
+    let statement = unnest("INSERT INTO messages (conversation_id, seq, sender_id, speaker, side, client_id, digest, content, at) SELECT * FROM")
         .column(messages().map(|m| m.conversation.0))
         .column(messages().map(|m| m.seq))
         .column(messages().map(|m| m.from.id.0))
@@ -97,9 +101,8 @@ pub fn insert(db: &mut Db, new: &[New]) -> QueryResult<()> {
         .column(messages().map(|m| &*m.client_id))
         .column(new.iter().map(|new| &new.digest[..]))
         .column(messages().map(|m| &*m.content))
-        .column(messages().map(|m| m.at.0))
-        .execute(db)
-        .map(drop)
+        .column(messages().map(|m| m.at.0));
+    (!new.is_empty()).then_some(statement)
 }
 
 fn insert_one(db: &mut Db, New { message, digest }: &New) -> QueryResult<()> {

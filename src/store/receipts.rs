@@ -2,7 +2,12 @@
 
 use diesel::prelude::*;
 
-use super::{Db, backend::Both, schema::receipts as t, unnest::unnest};
+use super::{
+    Db,
+    backend::Both,
+    schema::receipts as t,
+    unnest::{Unnest, run_together, unnest},
+};
 use crate::domain::{
     conversation::Moved,
     cursor::Which,
@@ -21,26 +26,32 @@ pub struct New {
     pub at: Timestamp,
 }
 
-pub fn insert(db: &mut Db, new: &[New]) -> QueryResult<()> {
+type Movement = (New, i16, Seq);
+
+fn movements(new: &[New]) -> Vec<Movement> {
     let of_one =
         |new: &New| [(DELIVERED, new.moved.delivered), (READ, new.moved.read)].map(|(kind, seq)| (*new, kind, seq));
-    let rows: Vec<(New, i16, Seq)> =
-        new.iter().flat_map(of_one).filter_map(|(new, kind, seq)| Some((new, kind, seq?))).collect();
-    if rows.is_empty() {
-        return Ok(());
-    }
+    new.iter().flat_map(of_one).filter_map(|(new, kind, seq)| Some((new, kind, seq?))).collect()
+}
+
+/// PostgreSQL's statement for what [`insert`] does, if there is anything to write.
+pub fn insertion(new: &[New]) -> Option<Unnest<'static>> {
+    let rows = movements(new);
+    let statement = unnest("INSERT INTO receipts (conversation_id, side, kind, seq, at) SELECT * FROM")
+        .column(rows.iter().map(|(new, _, _)| new.conversation.0))
+        .column(rows.iter().map(|(new, _, _)| new.side.index()))
+        .column(rows.iter().map(|(_, kind, _)| *kind))
+        .column(rows.iter().map(|(_, _, seq)| *seq))
+        .column(rows.iter().map(|(new, _, _)| new.at.0))
+        .then("ON CONFLICT DO NOTHING");
+    (!rows.is_empty()).then_some(statement)
+}
+
+pub fn insert(db: &mut Db, new: &[New]) -> QueryResult<()> {
     if let Db::Postgres(db) = db {
-        return unnest::<()>("INSERT INTO receipts (conversation_id, side, kind, seq, at) SELECT * FROM")
-            .column(rows.iter().map(|(new, _, _)| new.conversation.0))
-            .column(rows.iter().map(|(new, _, _)| new.side.index()))
-            .column(rows.iter().map(|(_, kind, _)| *kind))
-            .column(rows.iter().map(|(_, _, seq)| *seq))
-            .column(rows.iter().map(|(new, _, _)| new.at.0))
-            .then("ON CONFLICT DO NOTHING")
-            .execute(db)
-            .map(drop);
+        return run_together(db, insertion(new));
     }
-    for (New { conversation, side, at, .. }, kind, seq) in rows {
+    for (New { conversation, side, at, .. }, kind, seq) in movements(new) {
         let values = (
             t::conversation_id.eq(conversation.0),
             t::side.eq(side.index()),

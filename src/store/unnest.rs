@@ -104,3 +104,35 @@ impl<T> Query for Unnest<'_, T> {
 }
 
 impl<T> RunQueryDsl<PgConnection> for Unnest<'_, T> {}
+
+/// Runs statements as one, in one round trip. They must be about different rows: none of them sees what another does.
+pub fn run_together<'a>(db: &mut PgConnection, statements: impl IntoIterator<Item = Unnest<'a>>) -> QueryResult<()> {
+    let statements: Vec<Unnest<'a>> = statements.into_iter().collect();
+    if statements.is_empty() {
+        return Ok(());
+    }
+    Together(statements).execute(db).map(drop)
+}
+
+/// `WITH s0 AS (…), s1 AS (…) SELECT`.
+struct Together<'a>(Vec<Unnest<'a>>);
+
+impl QueryFragment<Pg> for Together<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        for (i, statement) in self.0.iter().enumerate() {
+            out.push_sql(if i == 0 { "WITH s" } else { "), s" });
+            out.push_sql(&i.to_string());
+            out.push_sql(" AS (");
+            statement.walk_ast(out.reborrow())?;
+        }
+        out.push_sql(") SELECT");
+        Ok(())
+    }
+}
+
+impl QueryId for Together<'_> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl RunQueryDsl<PgConnection> for Together<'_> {}

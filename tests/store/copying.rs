@@ -112,7 +112,7 @@ pub fn contents(location: &Location) -> Vec<String> {
     rows(&mut all, "shops", schema::shops::table.select(shops::Row::as_select()).load(&mut db));
     type Agent = (i64, i64, String, String, Option<i32>, i64, bool);
     rows(&mut all, "agents", schema::agents::table.load::<Agent>(&mut db));
-    rows(&mut all, "conversations", schema::conversations::table.load::<conversations::Row>(&mut db));
+    rows(&mut all, "conversations", schema::conversations::table.select(conversations::Row::as_select()).load(&mut db));
     type Message = (i64, i64, i64, String, i16, String, Vec<u8>, String, i64, Number);
     rows(&mut all, "messages", schema::messages::table.load::<Message>(&mut db));
     rows(&mut all, "receipts", schema::receipts::table.load::<(i64, i16, i16, i64, i64)>(&mut db));

@@ -51,7 +51,8 @@ fn what_is_seeded_could_have_been_said() {
         seed::run(&place.location, &args(1)).unwrap();
         let mut db = place.location.writer().unwrap();
         assert_eq!(migrate(&mut db).unwrap(), 0, "a server starts on it");
-        let conversations: Vec<conversations::Row> = schema::conversations::table.load(&mut db).unwrap();
+        let conversations: Vec<conversations::Row> =
+            schema::conversations::table.select(conversations::Row::as_select()).load(&mut db).unwrap();
         assert_eq!(conversations.len(), 120);
         let mut messages = said(&mut db);
         assert_eq!(messages.values().map(Vec::len).sum::<usize>(), 4_000);

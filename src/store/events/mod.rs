@@ -14,7 +14,7 @@ pub use self::told::tell;
 use super::{
     Db,
     schema::{event_positions as p, events as t, outbox as o},
-    unnest::unnest,
+    unnest::{Unnest, run_together, unnest},
 };
 use crate::domain::{
     event::{About, Event, Happened, Kind, Position, Told, Types},
@@ -29,7 +29,7 @@ const PACKETS: usize = 20;
 const SCANNED: Position = 10_000;
 
 /// Events of a shop, in their order.
-struct Packet {
+pub struct Packet {
     shop: ShopId,
     at: Timestamp,
     /// One event each.
@@ -37,7 +37,7 @@ struct Packet {
 }
 
 impl Packet {
-    fn all(happened: &[Happened]) -> Vec<Packet> {
+    pub fn all(happened: &[Happened]) -> Vec<Packet> {
         let mut of_shops: BTreeMap<ShopId, Vec<&Event>> = BTreeMap::new();
         for (shop, event) in happened {
             of_shops.entry(*shop).or_default().push(event);
@@ -65,13 +65,19 @@ pub fn append(db: &mut Db, happened: &[Happened]) -> QueryResult<()> {
         return Ok(());
     }
     let packets = Packet::all(happened);
-    let Db::Postgres(db) = db else { return place(db, &packets) };
-    unnest::<()>("INSERT INTO outbox (shop_id, at, lines) SELECT * FROM")
+    match db {
+        Db::Postgres(db) => run_together(db, insertion(&packets)),
+        Db::Sqlite(_) => place(db, &packets),
+    }
+}
+
+/// PostgreSQL's statement for it, if there are any.
+pub fn insertion(packets: &[Packet]) -> Option<Unnest<'_>> {
+    let statement = unnest("INSERT INTO outbox (shop_id, at, lines) SELECT * FROM")
         .column(packets.iter().map(|packet| packet.shop.0))
         .column(packets.iter().map(|packet| packet.at.0))
-        .column(packets.iter().map(|packet| &*packet.lines))
-        .execute(db)
-        .map(drop)
+        .column(packets.iter().map(|packet| &*packet.lines));
+    (!packets.is_empty()).then_some(statement)
 }
 
 /// What has become of an attempt to give places.

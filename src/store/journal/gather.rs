@@ -44,6 +44,7 @@ pub fn gather(db: &mut Db, people: &mut People, held: &mut Held, facts: &mut Fac
     if !wanted.is_empty() {
         let taken = conversations::take(db, people, &wanted, &held.awaited(&wanted))?;
         facts.disabled.extend(taken.disabled);
+        facts.roles.extend(taken.roles);
         facts.conversations.extend(wanted.iter().map(|id| (*id, Found::Nowhere)));
         for id in taken.elsewhere {
             let found = if held.is_kept(id) { Found::Kept } else { Found::Elsewhere };

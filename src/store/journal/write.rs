@@ -4,17 +4,36 @@ use diesel::QueryResult;
 
 use super::rows::{Audited, Rows};
 use crate::store::{
-    Db, agents, audit, conversations, events, file_uses, messages, receipts, tickets, timeline, waiting_acks,
+    Db, agents, audit, conversations,
+    events::{self, Packet},
+    file_uses, messages, receipts, tickets, timeline,
+    unnest::run_together,
+    waiting_acks,
 };
 
 pub fn write(db: &mut Db, rows: &Rows) -> QueryResult<()> {
+    // What is told of agents waits until these are locked.
+    let (events, later) = if rows.statuses.is_empty() { (&*rows.events, &[][..]) } else { (&[][..], &*rows.events) };
     conversations::insert(db, &rows.opened)?;
-    conversations::update(db, &rows.changed, &rows.moved)?;
+    match db {
+        // What nearly every batch writes goes in one round trip.
+        Db::Postgres(db) => {
+            let conversations = conversations::updating(&rows.changed, &rows.moved);
+            let (messages, receipts) = (messages::insertion(&rows.messages), receipts::insertion(&rows.receipts));
+            let packets = Packet::all(events);
+            let all = [conversations, messages, receipts, events::insertion(&packets)];
+            run_together(db, all.into_iter().flatten())?;
+        }
+        Db::Sqlite(_) => {
+            conversations::update(db, &rows.changed, &rows.moved)?;
+            messages::insert(db, &rows.messages)?;
+            receipts::insert(db, &rows.receipts)?;
+            events::append(db, events)?;
+        }
+    }
     tickets::write(db, &rows.tickets)?;
-    messages::insert(db, &rows.messages)?;
     messages::rewrite(db, &rows.contents)?;
     file_uses::insert(db, &rows.shown)?;
-    receipts::insert(db, &rows.receipts)?;
     waiting_acks::clear(db, &rows.forgotten_acks)?;
     waiting_acks::set(db, &rows.acks)?;
     timeline::insert(db, &rows.timeline)?;
@@ -30,6 +49,5 @@ pub fn write(db: &mut Db, rows: &Rows) -> QueryResult<()> {
     for ((shop, user), status) in &rows.statuses {
         agents::set_status(db, *shop, *user, *status)?;
     }
-    // Last: all that they are about is locked by now.
-    events::append(db, &rows.events)
+    events::append(db, later)
 }
