@@ -15,12 +15,13 @@ use super::{
     direct_dispatcher::DirectDispatcher,
     fanout::Fanout,
     journal::Journal,
-    mail::{Happened, Overdue, Push, Seen, SessionAddr, SessionId, Signalled, Swept, Tell, Told},
+    mail::{Happened, Overdue, Push, Pushes, Seen, SessionAddr, SessionId, Signalled, Swept, Tell, Told},
     offline_box::{OfflineBox, Ops},
     shop_dispatcher::{AgentsChanged, LookAround, ShopDispatcher},
 };
 use crate::{
     domain::{
+        command::Outcome,
         ids::{NodeId, ShopId, UserId},
         offline::Op,
         people::{Person, Shop},
@@ -67,6 +68,12 @@ impl Present {
     }
 }
 
+/// What another node has written: by shop, and that of direct conversations.
+type Happenings = HashMap<Option<ShopId>, Vec<(Outcome, Option<SessionId>)>>;
+
+/// What each session gets.
+type Letters<'a> = HashMap<SessionId, (&'a SessionAddr, Vec<Push>)>;
+
 struct InUse {
     dispatcher: Addr<ShopDispatcher>,
     /// When somebody here last had to do with the shop.
@@ -98,14 +105,15 @@ impl ChatServer {
         }
     }
 
-    /// Pushes to those who are here. `arrived`: another node has written it, and has seen to the lists of those who are nowhere.
-    fn tell(&self, told: &Told, arrived: bool, offline: &mut Vec<Op>) {
+    /// What is to be pushed to those who are here. `arrived`: another node has written it, and has seen to the lists of those who are
+    /// nowhere.
+    fn tell<'a>(&'a self, told: &Told, arrived: bool, pushes: &mut Letters<'a>, offline: &mut Vec<Op>) {
         for person in &told.to {
             match self.users.get(&person.id).filter(|present| present.is_connected()) {
                 Some(present) => {
                     for (id, session) in &present.sessions {
                         if told.except != Some(*id) {
-                            session.do_send(told.push.clone());
+                            pushes.entry(*id).or_insert_with(|| (session, Vec::new())).1.push(told.push.clone());
                         }
                     }
                 }
@@ -123,8 +131,9 @@ impl ChatServer {
     }
 
     fn tell_all(&self, all: &[Told], arrived: bool) {
-        let mut offline = Vec::new();
-        all.iter().for_each(|told| self.tell(told, arrived, &mut offline));
+        let (mut pushes, mut offline) = (Letters::new(), Vec::new());
+        all.iter().for_each(|told| self.tell(told, arrived, &mut pushes, &mut offline));
+        pushes.into_values().for_each(|(session, pushes)| session.do_send(Pushes(pushes)));
         if !offline.is_empty() {
             self.offline.do_send(Ops(offline));
         }
@@ -132,7 +141,7 @@ impl ChatServer {
 
     fn push(&self, user: UserId, push: &Push) {
         for (_, session) in self.users.get(&user).into_iter().flat_map(|present| &present.sessions) {
-            session.do_send(push.clone());
+            session.do_send(Pushes(vec![push.clone()]));
         }
     }
 
@@ -227,19 +236,46 @@ impl ChatServer {
         }
     }
 
-    /// News from another node.
-    fn arrived(&mut self, news: Envelope) {
+    /// News from another node: each dispatcher gets all that is its at once.
+    fn arrived(&mut self, from: NodeId, all: Vec<Envelope>) {
+        let mut happened = Happenings::new();
+        for news in all {
+            match news {
+                Envelope::Happened { outcome, except } => {
+                    let shop = outcome.shop().map(|shop| shop.id);
+                    happened.entry(shop).or_default().push((outcome, except));
+                }
+                other => {
+                    self.happened(std::mem::take(&mut happened));
+                    self.learn(from, other);
+                }
+            }
+        }
+        self.happened(happened);
+    }
+
+    fn happened(&self, all: Happenings) {
+        for (shop, outcomes) in all {
+            match (shop, &self.direct) {
+                (Some(shop), _) => match self.shops.get(&shop) {
+                    Some(in_use) => in_use.dispatcher.do_send(Happened(outcomes)),
+                    // Of the shop's people there is at most the buyer here.
+                    None => {
+                        let told = outcomes.iter().flat_map(|(it, except)| Fanout::of(it, &[], *except, None).told);
+                        self.tell_all(&told.collect::<Vec<_>>(), true);
+                    }
+                },
+                (None, Some(direct)) => direct.do_send(Happened(outcomes)),
+                (None, None) => {}
+            }
+        }
+    }
+
+    /// Takes note of what else another node has told.
+    fn learn(&mut self, from: NodeId, news: Envelope) {
         let shop_of = |shop: Option<ShopId>| shop.and_then(|shop| self.shops.get(&shop)).map(|it| &it.dispatcher);
         match news {
-            Envelope::Happened { outcome, except } => match (outcome.shop().map(|shop| shop.id), &self.direct) {
-                (Some(shop), _) => match shop_of(Some(shop)) {
-                    Some(dispatcher) => dispatcher.do_send(Happened { outcome, except }),
-                    // Of the shop's people there is at most the buyer here.
-                    None => self.tell_all(&Fanout::of(&outcome, &[], except, None).told, true),
-                },
-                (None, Some(direct)) => direct.do_send(Happened { outcome, except }),
-                (None, None) => {}
-            },
+            Envelope::Happened { .. } => {}
             Envelope::Signalled { conversation, by, side, signal } => {
                 let signalled = Signalled { conversation, by, side, signal };
                 match (signalled.conversation.shop().map(|shop| shop.id), &self.direct) {
@@ -258,8 +294,18 @@ impl ChatServer {
                 }
             }
             Envelope::Revoked { user, before } => self.push(user, &Push::Revoke { before }),
-            // These are for the directory, which has taken note of them.
-            Envelope::Seen { .. } | Envelope::Here { .. } | Envelope::Works { .. } => {}
+            Envelope::Seen { user, online, shops } => {
+                let only = if online { self.whereabouts.came(from, user) } else { self.whereabouts.went(from, user) };
+                if only && !self.users.contains_key(&user) {
+                    self.seen(user, online, shops);
+                }
+            }
+            Envelope::Here { users, shops } => {
+                self.whereabouts.learn(from, users, shops);
+                self.look_around();
+            }
+            Envelope::Works { shop, on: true } => self.whereabouts.works(from, shop),
+            Envelope::Works { shop, on: false } => self.whereabouts.rests(from, shop),
         }
     }
 
@@ -288,10 +334,10 @@ impl Actor for ChatServer {
 impl Handler<Tell> for ChatServer {
     type Result = ();
 
-    fn handle(&mut self, Tell { told, relay }: Tell, _: &mut Self::Context) {
+    fn handle(&mut self, Tell { told, relays }: Tell, _: &mut Self::Context) {
         self.tell_all(&told, false);
-        if let (Some(relay), Some(link)) = (relay, &mut self.link) {
-            link.relay(relay, &self.whereabouts);
+        if let Some(link) = &mut self.link {
+            link.relay(relays, &self.whereabouts);
         }
     }
 }
@@ -340,28 +386,7 @@ impl Handler<Arrived> for ChatServer {
 
     fn handle(&mut self, arrived: Arrived, _: &mut Self::Context) {
         match arrived {
-            Arrived::News { from, news, waiting: _ } => {
-                match &news {
-                    Envelope::Seen { user, online, shops } => {
-                        let only = if *online {
-                            self.whereabouts.came(from, *user)
-                        } else {
-                            self.whereabouts.went(from, *user)
-                        };
-                        if only && !self.users.contains_key(user) {
-                            self.seen(*user, *online, shops.iter().copied());
-                        }
-                    }
-                    Envelope::Here { users, shops } => {
-                        self.whereabouts.learn(from, users.iter().copied(), shops.iter().copied());
-                        self.look_around();
-                    }
-                    Envelope::Works { shop, on: true } => self.whereabouts.works(from, *shop),
-                    Envelope::Works { shop, on: false } => self.whereabouts.rests(from, *shop),
-                    _ => {}
-                }
-                self.arrived(news);
-            }
+            Arrived::News { from, news, waiting: _ } => self.arrived(from, news),
             Arrived::Node { node, users, shops } => {
                 if let (false, Some(link)) = (self.whereabouts.knows(node), &self.link) {
                     // It may have read who is here before the latest came, of whom it could not be told.
@@ -643,7 +668,7 @@ impl Handler<Broadcast> for ChatServer {
 
     fn handle(&mut self, Broadcast(push): Broadcast, _: &mut Self::Context) {
         for (_, session) in self.users.values().flat_map(|present| &present.sessions) {
-            session.do_send(push.clone());
+            session.do_send(Pushes(vec![push.clone()]));
         }
     }
 }

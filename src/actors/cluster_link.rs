@@ -24,7 +24,7 @@ use crate::{
         ids::{ConversationId, NodeId, ShopId, UserId},
         whereabouts::Whereabouts,
     },
-    protocol::envelope::Envelope,
+    protocol::envelope::{self, Envelope},
     queue::{
         connect::Redis,
         keys::Keys,
@@ -35,6 +35,8 @@ use crate::{
 /// So much news may wait for the `ChatServer` before reading pauses; the stream, which is bounded, holds the rest.
 const WAITING_MAX: usize = 20_000;
 const PAUSE: Duration = Duration::from_millis(2);
+/// How much news goes into one packet.
+const TOGETHER: usize = 64;
 /// Where nobody takes part in a conversation, and only agents see that it goes on, its messages are told so often.
 pub const ACTIVITY: Duration = Duration::from_millis(250);
 
@@ -42,28 +44,28 @@ pub const ACTIVITY: Duration = Duration::from_millis(250);
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
 pub enum Arrived {
-    News { from: NodeId, news: Envelope, waiting: Waiting },
+    News { from: NodeId, news: Vec<Envelope>, waiting: Waiting },
     Node { node: NodeId, users: Vec<UserId>, shops: Vec<ShopId> },
     Gone { node: NodeId },
 }
 
 /// Counts news from its arrival until it has been dealt with.
 #[derive(Debug)]
-pub struct Waiting(Arc<AtomicUsize>);
+pub struct Waiting(Arc<AtomicUsize>, usize);
 
 impl Waiting {
-    fn one(count: &Arc<AtomicUsize>) -> Waiting {
+    fn so_many(news: usize, count: &Arc<AtomicUsize>) -> Waiting {
         while count.load(Ordering::Relaxed) >= WAITING_MAX {
             thread::sleep(PAUSE);
         }
-        count.fetch_add(1, Ordering::Relaxed);
-        Waiting(count.clone())
+        count.fetch_add(news, Ordering::Relaxed);
+        Waiting(count.clone(), news)
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.fetch_sub(self.1, Ordering::Relaxed);
     }
 }
 
@@ -94,8 +96,11 @@ impl ClusterLink {
         let count = Arc::new(AtomicUsize::new(0));
         let (started, complained) = (Instant::now(), AtomicU64::new(0));
         let deliver = move |arrival| match arrival {
-            Arrival::Event { from, payload } => match Envelope::decode(&payload) {
-                Ok(news) => chat.do_send(Arrived::News { from, news, waiting: Waiting::one(&count) }),
+            Arrival::Event { from, payload } => match envelope::decode(&payload) {
+                Ok(news) => {
+                    let waiting = Waiting::so_many(news.len(), &count);
+                    chat.do_send(Arrived::News { from, news, waiting });
+                }
                 // From a node of another version, for as long as they are replaced: what it was about is in the store.
                 Err(error) => {
                     metrics::counter!("shopbell_link_unknown_total").increment(1);
@@ -131,15 +136,26 @@ impl ClusterLink {
         self.link.clone()
     }
 
-    /// Tells the nodes where somebody is concerned.
-    pub fn relay(&mut self, relay: Relay, whereabouts: &Whereabouts) {
+    /// Tells the nodes where somebody is concerned, each all that is for it at once.
+    pub fn relay(&mut self, relays: Vec<Relay>, whereabouts: &Whereabouts) {
+        if whereabouts.is_alone() {
+            return;
+        }
+        let mut outgoing = Outgoing::default();
+        relays.into_iter().for_each(|relay| self.sort(relay, whereabouts, &mut outgoing));
+        let skipped = outgoing.relays * whereabouts.nodes().count() - outgoing.receivers;
+        metrics::counter!("shopbell_link_skipped_total").increment(skipped as u64);
+        self.send_all(outgoing);
+    }
+
+    fn sort(&mut self, relay: Relay, whereabouts: &Whereabouts, outgoing: &mut Outgoing) {
         let everywhere = whereabouts.nodes_of(relay.users.iter().copied(), relay.shop);
         match weight(&relay.news) {
             Some((of, Weight::Message)) => {
                 let now = Instant::now();
                 if self.activity.get(&of).is_some_and(|activity| now - activity.told < ACTIVITY) {
                     let taking_part = whereabouts.nodes_of(relay.users.iter().copied(), None);
-                    self.relay_to(&taking_part, &relay.news, whereabouts);
+                    outgoing.add(&taking_part, &relay.news);
                     let pending = (taking_part.len() < everywhere.len()).then_some(relay);
                     self.activity.entry(of).and_modify(|activity| activity.pending = pending);
                     return;
@@ -148,10 +164,10 @@ impl ClusterLink {
                     self.activity.insert(of, Activity { told: now, pending: None });
                 }
             }
-            Some((of, Weight::Change)) => self.tell_activity_of(of, whereabouts),
+            Some((of, Weight::Change)) => self.sort_activity_of(of, whereabouts, outgoing),
             None => {}
         }
-        self.relay_to(&everywhere, &relay.news, whereabouts);
+        outgoing.add(&everywhere, &relay.news);
     }
 
     /// Tells of the messages that nodes were not told of at once, of each conversation the last.
@@ -159,23 +175,27 @@ impl ClusterLink {
         let now = Instant::now();
         self.activity.retain(|_, activity| activity.pending.is_some() || now - activity.told < ACTIVITY);
         let pending: Vec<ConversationId> = self.activity.keys().copied().collect();
-        pending.into_iter().for_each(|of| self.tell_activity_of(of, whereabouts));
+        let mut outgoing = Outgoing::default();
+        pending.into_iter().for_each(|of| self.sort_activity_of(of, whereabouts, &mut outgoing));
+        self.send_all(outgoing);
     }
 
-    fn tell_activity_of(&mut self, of: ConversationId, whereabouts: &Whereabouts) {
+    fn sort_activity_of(&mut self, of: ConversationId, whereabouts: &Whereabouts, outgoing: &mut Outgoing) {
         let Some(activity) = self.activity.get_mut(&of) else { return };
         let Some(relay) = activity.pending.take() else { return };
         activity.told = Instant::now();
         let mut nodes = whereabouts.nodes_of(relay.users.iter().copied(), relay.shop);
         let told = whereabouts.nodes_of(relay.users.iter().copied(), None);
         nodes.retain(|node| !told.contains(node));
-        self.send(&nodes, &relay.news);
+        outgoing.add(&nodes, &relay.news);
     }
 
-    fn relay_to(&self, nodes: &[NodeId], news: &Envelope, whereabouts: &Whereabouts) {
-        let skipped = whereabouts.nodes().count() - nodes.len();
-        metrics::counter!("shopbell_link_skipped_total").increment(skipped as u64);
-        self.send(nodes, news);
+    fn send_all(&self, outgoing: Outgoing) {
+        for (nodes, news) in outgoing.packets() {
+            for some in news.chunks(TOGETHER) {
+                self.send_packet(&nodes, envelope::encode(some.iter().map(|news| &**news)));
+            }
+        }
     }
 
     pub fn tell_all_nodes(&self, news: &Envelope, whereabouts: &Whereabouts) {
@@ -197,10 +217,47 @@ impl ClusterLink {
 
     pub fn send(&self, nodes: &[NodeId], news: &Envelope) {
         if !nodes.is_empty() {
-            let news = news.encode();
-            metrics::counter!("shopbell_link_sent_bytes_total").increment((news.len() * nodes.len()) as u64);
-            self.link.send(nodes, news.into());
+            self.send_packet(nodes, envelope::encode([news]));
         }
+    }
+
+    fn send_packet(&self, nodes: &[NodeId], packet: Vec<u8>) {
+        metrics::counter!("shopbell_link_sent_bytes_total").increment((packet.len() * nodes.len()) as u64);
+        self.link.send(nodes, packet.into());
+    }
+}
+
+/// What some nodes are told, in its order.
+type Packet = (Vec<NodeId>, Vec<Arc<Envelope>>);
+
+/// What each node is to be told, in its order.
+#[derive(Default)]
+struct Outgoing {
+    news: HashMap<NodeId, Vec<Arc<Envelope>>>,
+    relays: usize,
+    receivers: usize,
+}
+
+impl Outgoing {
+    fn add(&mut self, nodes: &[NodeId], news: &Arc<Envelope>) {
+        self.relays += 1;
+        self.receivers += nodes.len();
+        nodes.iter().for_each(|node| self.news.entry(*node).or_default().push(news.clone()));
+    }
+
+    /// The same is written once for all who get just that.
+    fn packets(self) -> Vec<Packet> {
+        let mut packets: Vec<Packet> = Vec::new();
+        for (node, news) in self.news {
+            let same = |(_, others): &&mut Packet| {
+                others.len() == news.len() && others.iter().zip(&news).all(|(one, other)| Arc::ptr_eq(one, other))
+            };
+            match packets.iter_mut().find(same) {
+                Some((nodes, _)) => nodes.push(node),
+                None => packets.push((vec![node], news)),
+            }
+        }
+        packets
     }
 }
 
@@ -232,5 +289,39 @@ fn weight(news: &Envelope) -> Option<(ConversationId, Weight)> {
         | Outcome::Unchanged(_)
         | Outcome::Rated
         | Outcome::StatusSet { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_get_what_is_theirs_in_its_order_and_the_same_is_written_once() {
+        let news = |shop| Arc::new(Envelope::AgentsChanged { shop: ShopId(shop) });
+        let (a, b, c) = (NodeId(1), NodeId(2), NodeId(3));
+        let mut outgoing = Outgoing::default();
+        outgoing.add(&[a, b, c], &news(1));
+        outgoing.add(&[b], &news(2));
+        outgoing.add(&[a, b, c], &news(3));
+        outgoing.add(&[], &news(4));
+        assert_eq!((outgoing.relays, outgoing.receivers), (4, 7));
+        let mut packets: Vec<_> = outgoing
+            .packets()
+            .into_iter()
+            .map(|(mut nodes, news)| {
+                nodes.sort_unstable();
+                (
+                    nodes,
+                    news.iter()
+                        .map(|news| format!("{news:?}").chars().filter(char::is_ascii_digit).collect::<String>())
+                        .collect::<Vec<_>>(),
+                )
+            })
+            .collect();
+        packets.sort();
+        assert_eq!(packets.len(), 2);
+        assert_eq!(packets[0], (vec![a, c], vec!["1".to_owned(), "3".to_owned()]));
+        assert_eq!(packets[1].1, ["1", "2", "3"]);
     }
 }

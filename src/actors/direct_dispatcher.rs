@@ -6,7 +6,7 @@ use super::{
     chat_server::{Arrival, ChatServer},
     fanout::{self, Fanout},
     journal::{Append, Journal},
-    mail::{Do, Happened, Hint, HintAnswer, HintKind, Relay, Signalled, Tell, Written},
+    mail::{Do, Happened, Hint, HintAnswer, HintKind, Relay, Signalled, Tell, Written, answer},
     offline_box::{OfflineBox, Ops},
 };
 use crate::{
@@ -53,18 +53,22 @@ impl Handler<Do> for DirectDispatcher {
 impl Handler<Written> for DirectDispatcher {
     type Result = ();
 
-    fn handle(&mut self, Written { reply, asked }: Written, _: &mut Self::Context) {
-        if let Ok(outcome) = &reply {
+    fn handle(&mut self, Written(all): Written, _: &mut Self::Context) {
+        let (mut tell, mut lists) = (Tell::default(), Vec::new());
+        for (reply, asked) in &all {
+            let Ok(outcome) = reply else { continue };
             let except = asked.session();
             let Fanout { told, offline } = Fanout::of(outcome, &[], except, None);
-            let relay = concerned(outcome).map(|users| {
-                let news = Envelope::Happened { outcome: outcome.clone(), except };
+            tell.told.extend(told);
+            tell.relays.extend(concerned(outcome).map(|users| {
+                let news = Envelope::Happened { outcome: outcome.clone(), except }.into();
                 Relay { news, users, shop: None }
-            });
-            self.chat.do_send(Tell { told, relay });
-            self.offline.do_send(Ops(offline));
+            }));
+            lists.extend(offline);
         }
-        asked.answer(reply);
+        self.chat.do_send(tell);
+        self.offline.do_send(Ops(lists));
+        answer(all);
     }
 }
 
@@ -85,8 +89,9 @@ fn concerned(outcome: &Outcome) -> Option<Vec<UserId>> {
 impl Handler<Happened> for DirectDispatcher {
     type Result = ();
 
-    fn handle(&mut self, Happened { outcome, except }: Happened, _: &mut Self::Context) {
-        self.chat.do_send(Arrival(Fanout::of(&outcome, &[], except, None).told));
+    fn handle(&mut self, Happened(all): Happened, _: &mut Self::Context) {
+        let told = all.iter().flat_map(|(outcome, except)| Fanout::of(outcome, &[], *except, None).told);
+        self.chat.do_send(Arrival(told.collect()));
     }
 }
 
@@ -115,8 +120,8 @@ impl Handler<Hint> for DirectDispatcher {
                     let told = vec![fanout::signal(&conversation, &by, side, &signal, &[])];
                     let users = told.iter().flat_map(|told| &told.to).map(|person| person.id).collect();
                     let conversation = Box::new(conversation);
-                    let news = Envelope::Signalled { conversation, by: by.clone(), side, signal };
-                    chat.do_send(Tell { told, relay: Some(Relay { news, users, shop: None }) });
+                    let news = Envelope::Signalled { conversation, by: by.clone(), side, signal }.into();
+                    chat.do_send(Tell { told, relays: vec![Relay { news, users, shop: None }] });
                 }
             });
             session.do_send(HintAnswer { id, conversation, what, reply });

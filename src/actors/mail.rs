@@ -1,6 +1,6 @@
 //! What actors say to each other.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use actix::{Addr, Message};
 use bytes::Bytes;
@@ -48,15 +48,21 @@ impl Asked {
             _ => None,
         }
     }
+}
 
-    /// Gives the reply. Who no longer waits for it misses nothing.
-    pub fn answer(self, reply: Reply) {
-        match self {
-            Asked::Session { at, id, .. } => at.do_send(Answer { id, reply }),
+/// Gives replies to those who wait for them, to each session all of its own at once. Who no longer waits misses nothing.
+pub fn answer(all: Vec<(Reply, Asked)>) {
+    let mut sessions: HashMap<SessionId, (SessionAddr, Vec<Answer>)> = HashMap::new();
+    for (reply, asked) in all {
+        match asked {
+            Asked::Session { at, session, id } => {
+                sessions.entry(session).or_insert_with(|| (at, Vec::new())).1.push(Answer { id, reply });
+            }
             Asked::Call(waiting) => drop(waiting.send(reply)),
             Asked::Nobody => {}
         }
     }
+    sessions.into_values().for_each(|(at, answers)| at.do_send(Answers(answers)));
 }
 
 /// To a dispatcher: do this, and tell whom it concerns.
@@ -85,17 +91,17 @@ pub enum HintKind {
     View,
 }
 
-/// From the journal to a dispatcher: the command is on disk, or refused.
+/// From the journal to a dispatcher: these commands of one batch are on disk, or refused, in the order in which they were decided.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
-pub struct Written {
-    pub reply: Reply,
-    pub asked: Asked,
-}
+pub struct Written(pub Vec<(Reply, Asked)>);
 
-/// From a dispatcher to a session: the reply to one of its frames.
+/// From a dispatcher to a session: the replies to some of its frames.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
+pub struct Answers(pub Vec<Answer>);
+
+#[derive(Debug)]
 pub struct Answer {
     pub id: Option<Arc<str>>,
     pub reply: Reply,
@@ -111,9 +117,13 @@ pub struct HintAnswer {
     pub reply: Result<(), Refusal>,
 }
 
-/// Something for a session.
-#[derive(Message, Clone, Debug)]
+/// To a session: all of this, in this order.
+#[derive(Message, Debug)]
 #[rtype(result = "()")]
+pub struct Pushes(pub Vec<Push>);
+
+/// Something for a session.
+#[derive(Clone, Debug)]
 pub enum Push {
     /// A message, encoded once for all; the node has told everything up to `after`. `due` is false for copies of the user's own
     /// messages, which nobody has to ack.
@@ -170,31 +180,32 @@ pub struct Told {
 pub struct Tell {
     pub told: Vec<Told>,
     /// The same news for other nodes.
-    pub relay: Option<Relay>,
+    pub relays: Vec<Relay>,
 }
 
 impl Tell {
     /// For this node alone.
     pub fn here(told: Vec<Told>) -> Tell {
-        Tell { told, relay: None }
+        Tell { told, relays: Vec::new() }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.told.is_empty() && self.relays.is_empty()
     }
 }
 
 /// News for the nodes where any of these users, or an agent of the shop, has a session.
 #[derive(Debug)]
 pub struct Relay {
-    pub news: Envelope,
+    pub news: Arc<Envelope>,
     pub users: Vec<UserId>,
     pub shop: Option<ShopId>,
 }
 
-/// From the `ChatServer` to a dispatcher: something that another node has written.
+/// From the `ChatServer` to a dispatcher: what another node has written, in its order; each with the session that asked for it.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
-pub struct Happened {
-    pub outcome: Outcome,
-    pub except: Option<SessionId>,
-}
+pub struct Happened(pub Vec<(Outcome, Option<SessionId>)>);
 
 /// From the `ChatServer` to a dispatcher: a signal that was given on another node.
 #[derive(Message, Debug)]

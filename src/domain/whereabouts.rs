@@ -81,6 +81,11 @@ impl Whereabouts {
         self.nodes.keys().copied()
     }
 
+    /// Whether there is no other node.
+    pub fn is_alone(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
     pub fn knows(&self, node: NodeId) -> bool {
         self.nodes.contains_key(&node)
     }

@@ -1,8 +1,10 @@
-//! What nodes tell each other: one byte for the version, then a [`Wire`] as postcard writes it, without names. A node passes over what it
-//! does not understand, so that old and new ones can run side by side while they are replaced one after the other: what one misses
+//! What nodes tell each other: one byte for the version, then a [`Packet`] as postcard writes it, without names. A node passes over what
+//! it does not understand, so that old and new ones can run side by side while they are replaced one after the other: what one misses
 //! meanwhile it finds in the store.
+//!
+//! News that are told together share the people and shops that are in them, which most of them have in common.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +19,7 @@ use crate::domain::{
 
 /// Of what is written here. It is counted up by every change but a variant added at the end of an enum, since a field that is added,
 /// removed or moved makes others of the rest.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// News from another node.
 #[derive(Clone, Debug)]
@@ -67,32 +69,92 @@ pub enum Unknown {
     Version,
     #[error("not an envelope: {0}")]
     Content(#[from] postcard::Error),
+    #[error("it names somebody who is not in it")]
+    Name,
 }
 
-impl Envelope {
-    pub fn encode(&self) -> Vec<u8> {
-        // Writing numbers and text into memory does not fail.
-        postcard::to_extend(&Wire::of(self), vec![VERSION]).unwrap_or_default()
+/// Writes news that are told together.
+pub fn encode<'a>(all: impl IntoIterator<Item = &'a Envelope>) -> Vec<u8> {
+    let mut named = Named::default();
+    let news = all.into_iter().map(|news| Wire::of(news, &mut named)).collect();
+    // Writing numbers and text into memory does not fail.
+    postcard::to_extend(&Packet { people: named.people, shops: named.shops, news }, vec![VERSION]).unwrap_or_default()
+}
+
+/// # Errors
+/// [`Unknown`].
+pub fn decode(bytes: &[u8]) -> Result<Vec<Envelope>, Unknown> {
+    let Some((&VERSION, content)) = bytes.split_first() else { return Err(Unknown::Version) };
+    let Packet { people, shops, news } = postcard::from_bytes::<Packet>(content)?;
+    let known = Known {
+        people: people.into_iter().map(Person::person).collect(),
+        shops: shops.into_iter().map(Shop::shop).collect(),
+    };
+    news.into_iter().map(|news| news.envelope(&known).ok_or(Unknown::Name)).collect()
+}
+
+#[derive(Serialize, Deserialize)]
+struct Packet {
+    people: Vec<Person>,
+    shops: Vec<Shop>,
+    news: Vec<Wire>,
+}
+
+/// The place of a person among a packet's, or of a shop.
+type Name = u32;
+
+/// Those who are named in a packet that is written.
+#[derive(Default)]
+struct Named {
+    people: Vec<Person>,
+    shops: Vec<Shop>,
+    /// As they are in memory: who has been read from the database twice may be here twice.
+    of_people: HashMap<*const people::Person, Name>,
+    of_shops: HashMap<*const people::Shop, Name>,
+}
+
+impl Named {
+    fn person(&mut self, person: &Arc<people::Person>) -> Name {
+        *self.of_people.entry(Arc::as_ptr(person)).or_insert_with(|| {
+            self.people.push(Person::of(person));
+            self.people.len() as Name - 1
+        })
     }
 
-    /// # Errors
-    /// [`Unknown`].
-    pub fn decode(bytes: &[u8]) -> Result<Envelope, Unknown> {
-        let Some((&VERSION, content)) = bytes.split_first() else { return Err(Unknown::Version) };
-        Ok(postcard::from_bytes::<Wire>(content)?.envelope())
+    fn shop(&mut self, shop: &Arc<people::Shop>) -> Name {
+        *self.of_shops.entry(Arc::as_ptr(shop)).or_insert_with(|| {
+            self.shops.push(Shop::of(shop));
+            self.shops.len() as Name - 1
+        })
+    }
+}
+
+/// Those who are named in a packet that is read; `None` for a name that it does not have.
+struct Known {
+    people: Vec<Arc<people::Person>>,
+    shops: Vec<Arc<people::Shop>>,
+}
+
+impl Known {
+    fn person(&self, name: Name) -> Option<Arc<people::Person>> {
+        self.people.get(name as usize).cloned()
+    }
+
+    fn shop(&self, name: Name) -> Option<Arc<people::Shop>> {
+        self.shops.get(name as usize).cloned()
     }
 }
 
 #[derive(Serialize, Deserialize)]
 enum Wire {
     Happened { outcome: Box<Happened>, except: Option<u64> },
-    Typing { conversation: Box<Conversation>, by: Person, side: i16, on: bool },
+    Typing { conversation: Box<Conversation>, by: Name, side: i16, on: bool },
     Seen { user: i64, online: bool, shops: Vec<i64> },
     Here { users: Vec<i64>, shops: Vec<i64> },
     Works { shop: i64, on: bool },
     AgentsChanged { shop: i64 },
     Revoked { user: i64, before: i64 },
-    Page { conversation: Box<Conversation>, by: Person, side: i16, url: Arc<str>, title: Option<Arc<str>> },
+    Page { conversation: Box<Conversation>, by: Name, side: i16, url: Arc<str>, title: Option<Arc<str>> },
 }
 
 /// Outcomes that concern anybody beside the one who asked.
@@ -105,44 +167,44 @@ enum Happened {
     },
     Moved {
         now: Conversation,
-        by: Person,
+        by: Name,
         side: i16,
         delivered: Option<Seq>,
         read: Option<Seq>,
     },
     Settled {
         conversation: i64,
-        by: Person,
+        by: Name,
         seq: Seq,
     },
     Changed {
         now: Snapshot,
-        by: Person,
-        before: Option<Person>,
+        by: Name,
+        before: Option<Name>,
         cause: Word<Cause>,
         delivered: Option<Seq>,
         read: Option<Seq>,
     },
     Recalled {
         now: Snapshot,
-        by: Person,
+        by: Name,
         seq: Seq,
         at: i64,
     },
     Edited {
         now: Snapshot,
-        by: Person,
+        by: Name,
         message: Message,
         at: i64,
     },
     Deleted {
         now: Snapshot,
-        by: Person,
+        by: Name,
         seqs: Vec<Seq>,
         at: i64,
     },
     StatusSet {
-        shop: Shop,
+        shop: Name,
         agent: Agent,
     },
     Nothing,
@@ -165,7 +227,7 @@ struct Shop {
 
 #[derive(Serialize, Deserialize)]
 struct Agent {
-    person: Person,
+    person: Name,
     role: Word<Role>,
     status: Word<Status>,
 }
@@ -186,7 +248,7 @@ struct Message {
 #[derive(Serialize, Deserialize)]
 enum Who {
     Reader(i16),
-    Other(Person),
+    Other(Name),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -198,11 +260,11 @@ struct Snapshot {
 #[derive(Serialize, Deserialize)]
 struct Conversation {
     id: i64,
-    shop: Option<Shop>,
-    first: Person,
-    second: Option<Person>,
+    shop: Option<Name>,
+    first: Name,
+    second: Option<Name>,
     state: StateWord,
-    claimant: Option<Person>,
+    claimant: Option<Name>,
     claim_version: i64,
     revision: i64,
     last_seq: Seq,
@@ -248,13 +310,13 @@ macro_rules! words {
 words!(Cause, Role, Status, Speaker);
 
 impl Wire {
-    fn of(envelope: &Envelope) -> Wire {
+    fn of(envelope: &Envelope, named: &mut Named) -> Wire {
         match envelope {
             Envelope::Happened { outcome, except } => {
-                Wire::Happened { outcome: Box::new(Happened::of(outcome)), except: *except }
+                Wire::Happened { outcome: Box::new(Happened::of(outcome, named)), except: *except }
             }
             Envelope::Signalled { conversation, by, side, signal } => {
-                let (conversation, by) = (Box::new(Conversation::of(conversation)), Person::of(by));
+                let (conversation, by) = (Box::new(Conversation::of(conversation, named)), named.person(by));
                 let side = side.index();
                 match signal.clone() {
                     Signal::Typing(on) => Wire::Typing { conversation, by, side, on },
@@ -274,18 +336,18 @@ impl Wire {
         }
     }
 
-    fn envelope(self) -> Envelope {
-        match self {
-            Wire::Happened { outcome, except } => Envelope::Happened { outcome: outcome.outcome(), except },
+    fn envelope(self, known: &Known) -> Option<Envelope> {
+        Some(match self {
+            Wire::Happened { outcome, except } => Envelope::Happened { outcome: outcome.outcome(known)?, except },
             Wire::Typing { conversation, by, side, on } => Envelope::Signalled {
-                conversation: Box::new(conversation.conversation()),
-                by: by.person(),
+                conversation: Box::new(conversation.conversation(known)?),
+                by: known.person(by)?,
                 side: Which::from_index(side),
                 signal: Signal::Typing(on),
             },
             Wire::Page { conversation, by, side, url, title } => Envelope::Signalled {
-                conversation: Box::new(conversation.conversation()),
-                by: by.person(),
+                conversation: Box::new(conversation.conversation(known)?),
+                by: known.person(by)?,
                 side: Which::from_index(side),
                 signal: Signal::Page { url, title },
             },
@@ -299,47 +361,49 @@ impl Wire {
             Wire::Works { shop, on } => Envelope::Works { shop: ShopId(shop), on },
             Wire::AgentsChanged { shop } => Envelope::AgentsChanged { shop: ShopId(shop) },
             Wire::Revoked { user, before } => Envelope::Revoked { user: UserId(user), before },
-        }
+        })
     }
 }
 
 impl Happened {
-    fn of(outcome: &Outcome) -> Happened {
+    fn of(outcome: &Outcome, named: &mut Named) -> Happened {
         match outcome {
             Outcome::Stored { now, message, cause } => Happened::Stored {
-                now: Conversation::of(&now.conversation),
-                message: Message::of(message, &now.conversation),
+                now: Conversation::of(&now.conversation, named),
+                message: Message::of(message, &now.conversation, named),
                 cause: cause.map(Word),
             },
             Outcome::Moved { now, by, side, moved } => Happened::Moved {
-                now: Conversation::of(now),
-                by: Person::of(by),
+                now: Conversation::of(now, named),
+                by: named.person(by),
                 side: side.index(),
                 delivered: moved.delivered,
                 read: moved.read,
             },
             Outcome::Settled { conversation, by, seq } => {
-                Happened::Settled { conversation: conversation.0, by: Person::of(by), seq: *seq }
+                Happened::Settled { conversation: conversation.0, by: named.person(by), seq: *seq }
             }
             Outcome::Changed { now, by, before, cause, moved } => Happened::Changed {
-                now: Snapshot::of(now),
-                by: Person::of(by),
-                before: before.as_deref().map(Person::of),
+                now: Snapshot::of(now, named),
+                by: named.person(by),
+                before: before.as_ref().map(|before| named.person(before)),
                 cause: Word(*cause),
                 delivered: moved.delivered,
                 read: moved.read,
             },
             Outcome::Recalled { now, by, seq, at, first_time: true } => {
-                Happened::Recalled { now: Snapshot::of(now), by: Person::of(by), seq: *seq, at: at.0 }
+                Happened::Recalled { now: Snapshot::of(now, named), by: named.person(by), seq: *seq, at: at.0 }
             }
             Outcome::Edited { now, by, message, at, first_time: true } => {
-                let message = Message::of(message, &now.conversation);
-                Happened::Edited { now: Snapshot::of(now), by: Person::of(by), message, at: at.0 }
+                let message = Message::of(message, &now.conversation, named);
+                Happened::Edited { now: Snapshot::of(now, named), by: named.person(by), message, at: at.0 }
             }
             Outcome::Deleted { now, by, seqs, at } => {
-                Happened::Deleted { now: Snapshot::of(now), by: Person::of(by), seqs: seqs.clone(), at: at.0 }
+                Happened::Deleted { now: Snapshot::of(now, named), by: named.person(by), seqs: seqs.clone(), at: at.0 }
             }
-            Outcome::StatusSet { shop, agent } => Happened::StatusSet { shop: Shop::of(shop), agent: Agent::of(agent) },
+            Outcome::StatusSet { shop, agent } => {
+                Happened::StatusSet { shop: named.shop(shop), agent: Agent::of(agent, named) }
+            }
             Outcome::Duplicate { .. }
             | Outcome::Unchanged(_)
             | Outcome::Recalled { .. }
@@ -348,48 +412,53 @@ impl Happened {
         }
     }
 
-    fn outcome(self) -> Outcome {
-        match self {
+    fn outcome(self, known: &Known) -> Option<Outcome> {
+        Some(match self {
             Happened::Stored { now, message, cause } => {
-                let conversation = now.conversation();
-                let message = Arc::new(message.message(&conversation));
+                let conversation = now.conversation(known)?;
+                let message = Arc::new(message.message(&conversation, known)?);
                 let now = command::Snapshot { conversation, last: Some(message.clone()) };
                 Outcome::Stored { now: Arc::new(now), message, cause: cause.map(|cause| cause.0) }
             }
             Happened::Moved { now, by, side, delivered, read } => Outcome::Moved {
-                now: Arc::new(now.conversation()),
-                by: by.person(),
+                now: Arc::new(now.conversation(known)?),
+                by: known.person(by)?,
                 side: Which::from_index(side),
                 moved: Moved { delivered, read },
             },
             Happened::Settled { conversation, by, seq } => {
-                Outcome::Settled { conversation: ConversationId(conversation), by: by.person(), seq }
+                Outcome::Settled { conversation: ConversationId(conversation), by: known.person(by)?, seq }
             }
             Happened::Changed { now, by, before, cause, delivered, read } => Outcome::Changed {
-                now: Arc::new(now.snapshot()),
-                by: by.person(),
-                before: before.map(Person::person),
+                now: Arc::new(now.snapshot(known)?),
+                by: known.person(by)?,
+                before: match before {
+                    Some(before) => Some(known.person(before)?),
+                    None => None,
+                },
                 cause: cause.0,
                 moved: Moved { delivered, read },
             },
             Happened::Recalled { now, by, seq, at } => Outcome::Recalled {
-                now: Arc::new(now.snapshot()),
-                by: by.person(),
+                now: Arc::new(now.snapshot(known)?),
+                by: known.person(by)?,
                 seq,
                 at: Timestamp(at),
                 first_time: true,
             },
             Happened::Edited { now, by, message, at } => {
-                let now = Arc::new(now.snapshot());
-                let message = Arc::new(message.message(&now.conversation));
-                Outcome::Edited { now, by: by.person(), message, at: Timestamp(at), first_time: true }
+                let now = Arc::new(now.snapshot(known)?);
+                let message = Arc::new(message.message(&now.conversation, known)?);
+                Outcome::Edited { now, by: known.person(by)?, message, at: Timestamp(at), first_time: true }
             }
             Happened::Deleted { now, by, seqs, at } => {
-                Outcome::Deleted { now: Arc::new(now.snapshot()), by: by.person(), seqs, at: Timestamp(at) }
+                Outcome::Deleted { now: Arc::new(now.snapshot(known)?), by: known.person(by)?, seqs, at: Timestamp(at) }
             }
-            Happened::StatusSet { shop, agent } => Outcome::StatusSet { shop: shop.shop(), agent: agent.agent() },
+            Happened::StatusSet { shop, agent } => {
+                Outcome::StatusSet { shop: known.shop(shop)?, agent: agent.agent(known)? }
+            }
             Happened::Nothing => Outcome::Rated,
-        }
+        })
     }
 }
 
@@ -416,35 +485,35 @@ impl Shop {
 }
 
 impl Agent {
-    fn of(agent: &people::Agent) -> Agent {
-        Agent { person: Person::of(&agent.person), role: Word(agent.role), status: Word(agent.status) }
+    fn of(agent: &people::Agent, named: &mut Named) -> Agent {
+        Agent { person: named.person(&agent.person), role: Word(agent.role), status: Word(agent.status) }
     }
 
-    fn agent(self) -> people::Agent {
-        people::Agent { person: self.person.person(), role: self.role.0, status: self.status.0 }
+    fn agent(self, known: &Known) -> Option<people::Agent> {
+        Some(people::Agent { person: known.person(self.person)?, role: self.role.0, status: self.status.0 })
     }
 }
 
 impl Who {
-    fn of(person: &people::Person, of: &conversation::Conversation) -> Who {
-        let reads = |side: &Which| of.reader(*side).is_some_and(|reader| **reader == *person);
+    fn of(person: &Arc<people::Person>, of: &conversation::Conversation, named: &mut Named) -> Who {
+        let reads = |side: &Which| of.reader(*side).is_some_and(|reader| **reader == **person);
         let side = [Which::First, Which::Second].into_iter().find(reads);
-        side.map_or_else(|| Who::Other(Person::of(person)), |side| Who::Reader(side.index()))
+        side.map_or_else(|| Who::Other(named.person(person)), |side| Who::Reader(side.index()))
     }
 
-    fn person(self, of: &conversation::Conversation) -> Arc<people::Person> {
+    fn person(self, of: &conversation::Conversation, known: &Known) -> Option<Arc<people::Person>> {
         match self {
-            Who::Reader(side) => of.reader(Which::from_index(side)).unwrap_or(of.first_person()).clone(),
-            Who::Other(person) => person.person(),
+            Who::Reader(side) => Some(of.reader(Which::from_index(side)).unwrap_or(of.first_person()).clone()),
+            Who::Other(person) => known.person(person),
         }
     }
 }
 
 impl Message {
-    fn of(message: &command::Message, of: &conversation::Conversation) -> Message {
+    fn of(message: &command::Message, of: &conversation::Conversation, named: &mut Named) -> Message {
         Message {
             seq: message.seq,
-            from: Who::of(&message.from, of),
+            from: Who::of(&message.from, of, named),
             speaker: Word(message.speaker),
             side: message.side.index(),
             content: message.content.clone(),
@@ -453,42 +522,45 @@ impl Message {
         }
     }
 
-    fn message(self, of: &conversation::Conversation) -> command::Message {
-        command::Message {
+    fn message(self, of: &conversation::Conversation, known: &Known) -> Option<command::Message> {
+        Some(command::Message {
             conversation: of.id,
             seq: self.seq,
             shop: of.shop().map(|shop| shop.shop.clone()),
-            from: self.from.person(of),
+            from: self.from.person(of, known)?,
             speaker: self.speaker.0,
             side: Which::from_index(self.side),
             content: self.content,
             client_id: self.client_id,
             at: Timestamp(self.at),
-        }
+        })
     }
 }
 
 impl Snapshot {
-    fn of(snapshot: &command::Snapshot) -> Snapshot {
+    fn of(snapshot: &command::Snapshot, named: &mut Named) -> Snapshot {
         let of = &snapshot.conversation;
         Snapshot {
-            conversation: Conversation::of(of),
-            last: snapshot.last.as_deref().map(|last| Message::of(last, of)),
+            conversation: Conversation::of(of, named),
+            last: snapshot.last.as_deref().map(|last| Message::of(last, of, named)),
         }
     }
 
-    fn snapshot(self) -> command::Snapshot {
-        let conversation = self.conversation.conversation();
-        let last = self.last.map(|last| Arc::new(last.message(&conversation)));
-        command::Snapshot { conversation, last }
+    fn snapshot(self, known: &Known) -> Option<command::Snapshot> {
+        let conversation = self.conversation.conversation(known)?;
+        let last = match self.last {
+            Some(last) => Some(Arc::new(last.message(&conversation, known)?)),
+            None => None,
+        };
+        Some(command::Snapshot { conversation, last })
     }
 }
 
 impl Conversation {
-    fn of(c: &conversation::Conversation) -> Conversation {
+    fn of(c: &conversation::Conversation, named: &mut Named) -> Conversation {
         let (shop, first, second) = match &c.parties {
-            Parties::Support { shop, buyer } => (Some(Shop::of(shop)), buyer, None),
-            Parties::Direct { first, second } => (None, first, Some(Person::of(second))),
+            Parties::Support { shop, buyer } => (Some(named.shop(shop)), buyer, None),
+            Parties::Direct { first, second } => (None, first, Some(named.person(second))),
         };
         let state = match c.state {
             State::Direct => StateWord::Direct,
@@ -500,10 +572,10 @@ impl Conversation {
         Conversation {
             id: c.id.0,
             shop,
-            first: Person::of(first),
+            first: named.person(first),
             second,
             state,
-            claimant: c.claimant().map(|agent| Person::of(agent)),
+            claimant: c.claimant().map(|agent| named.person(agent)),
             claim_version: c.claim_version,
             revision: c.revision,
             last_seq: c.last_seq,
@@ -518,22 +590,22 @@ impl Conversation {
         }
     }
 
-    fn conversation(self) -> conversation::Conversation {
-        let first = self.first.person();
+    fn conversation(self, known: &Known) -> Option<conversation::Conversation> {
+        let first = known.person(self.first)?;
         let parties = match (self.shop, self.second) {
-            (Some(shop), _) => Parties::Support { shop: shop.shop(), buyer: first },
-            (None, Some(second)) => Parties::Direct { first, second: second.person() },
+            (Some(shop), _) => Parties::Support { shop: known.shop(shop)?, buyer: first },
+            (None, Some(second)) => Parties::Direct { first, second: known.person(second)? },
             (None, None) => Parties::Direct { second: first.clone(), first },
         };
         let state = match (self.state, self.claimant) {
-            (_, Some(agent)) => State::Claimed(agent.person()),
+            (_, Some(agent)) => State::Claimed(known.person(agent)?),
             (StateWord::Direct, None) => State::Direct,
             (StateWord::Waiting, None) => State::Waiting,
             (StateWord::Claimed | StateWord::Resolved, None) => State::Resolved,
         };
         let [first, second] =
             self.cursors.map(|[delivered, read, unread, said]| cursor::Side { delivered, read, unread, said });
-        conversation::Conversation {
+        Some(conversation::Conversation {
             id: ConversationId(self.id),
             parties,
             state,
@@ -549,7 +621,7 @@ impl Conversation {
             ticket: self.ticket,
             created_at: Timestamp(self.created_at),
             updated_at: Timestamp(self.updated_at),
-        }
+        })
     }
 }
 
@@ -567,7 +639,7 @@ mod tests {
     }
 
     fn there_and_back(envelope: &Envelope) -> Envelope {
-        Envelope::decode(&envelope.encode()).unwrap()
+        decode(&encode([envelope])).unwrap().remove(0)
     }
 
     fn outcomes() -> Vec<Outcome> {
@@ -625,6 +697,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_told_together_arrives_in_its_order_and_names_everybody_once() {
+        let all: Vec<Envelope> =
+            outcomes().into_iter().map(|outcome| Envelope::Happened { outcome, except: None }).collect();
+        let together = encode(&all);
+        assert_eq!(format!("{:?}", decode(&together).unwrap()), format!("{all:?}"));
+        assert_eq!(together.windows(3).filter(|bytes| bytes == b"bob").count(), 1);
+        assert!(together.len() < all.iter().map(|one| encode([one]).len()).sum::<usize>());
+        assert!(decode(&encode([])).unwrap().is_empty());
+    }
+
+    #[test]
     fn so_does_the_rest() {
         let all = [
             Envelope::Seen { user: UserId(1), online: true, shops: vec![ShopId(2), ShopId(3)] },
@@ -640,19 +723,21 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_an_error() {
-        let known = Envelope::AgentsChanged { shop: ShopId(1) }.encode();
+        let known = encode([&Envelope::AgentsChanged { shop: ShopId(1) }]);
         let of_another_version = [&[VERSION + 1], &known[1..]].concat();
-        let cut_off = Envelope::Happened { outcome: outcomes().remove(0), except: None }.encode();
+        let cut_off = encode([&Envelope::Happened { outcome: outcomes().remove(0), except: None }]);
         let cut_off = &cut_off[..cut_off.len() - 1];
         for bytes in [
             &b""[..],
             br#"{"type":"works","shop":1,"on":true}"#,
             &[VERSION],
             &[VERSION, 99],
+            // It settles something for a person whom it does not name.
+            &[VERSION, 0, 0, 1, 0, 2, 14, 0, 2, 0],
             &of_another_version,
             cut_off,
         ] {
-            assert!(Envelope::decode(bytes).is_err(), "{bytes:?}");
+            assert!(decode(bytes).is_err(), "{bytes:?}");
         }
     }
 }

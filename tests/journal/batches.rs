@@ -52,6 +52,7 @@ macro_rules! on_both {
 on_both! {
     many_senders_in_one_conversation_get_their_places_in_order,
     a_key_stands_for_one_message_within_a_batch_too,
+    what_would_be_refused_now_may_have_been_stored_before,
     a_round_of_service_fits_into_one_batch,
     an_entry_that_the_database_refuses_is_refused_alone,
     jobs_stand_in_their_place_among_commands,
@@ -88,6 +89,19 @@ fn a_key_stands_for_one_message_within_a_batch_too(mut scene: Scene) {
     assert_eq!(all_told(&scene.writer.commit(&mut batch)), expected);
     let expected = ["=1:2", "=1:2", "!Conflict", "=1:2", "!Conflict", "=2:1", "=2:1", "=1:1", "!Conflict"];
     assert_eq!(all_told(&scene.writer.commit(&mut batch)), expected, "and later");
+}
+
+fn what_would_be_refused_now_may_have_been_stored_before(mut scene: Scene) {
+    let id = scene.conversation("b0");
+    for (entry, answer) in [
+        (scene.command("ann", Act::Claim(id)), "claimed"),
+        (scene.send("ann", within(id), "k", "mine"), "1:2"),
+        (scene.command("ann", Act::Release(id)), "released"),
+    ] {
+        assert_eq!(told(&scene.one(entry)), answer);
+    }
+    let mut batch = vec![scene.send("ann", within(id), "k", "mine"), scene.send("ann", within(id), "another", "mine")];
+    assert_eq!(all_told(&scene.writer.commit(&mut batch)), ["=1:2", "!NotClaimed"]);
 }
 
 fn a_round_of_service_fits_into_one_batch(mut scene: Scene) {

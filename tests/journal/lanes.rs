@@ -10,7 +10,7 @@ use diesel::connection::SimpleConnection;
 use shopbell::{
     actors::{
         journal::{Append, Drain, Journal, write},
-        mail::{Asked, Written},
+        mail::{Asked, Written, answer},
     },
     domain::{
         command::{Act, Command, Outcome, Target},
@@ -41,15 +41,18 @@ impl Actor for Dispatcher {
 impl Handler<Written> for Dispatcher {
     type Result = ();
 
-    fn handle(&mut self, Written { reply, asked }: Written, _: &mut Self::Context) {
-        let what = match &reply {
-            Ok(Outcome::Stored { message, .. }) => Ok(message.seq),
-            Ok(Outcome::Duplicate { seq, .. }) => Ok(*seq),
-            Ok(other) => panic!("{other:?}"),
-            Err(refusal) => Err(refusal.clone()),
-        };
-        self.0.lock().unwrap().push(Told { what, asked: !matches!(asked, Asked::Nobody) });
-        asked.answer(reply);
+    fn handle(&mut self, Written(all): Written, _: &mut Self::Context) {
+        let told = all.iter().map(|(reply, asked)| {
+            let what = match reply {
+                Ok(Outcome::Stored { message, .. }) => Ok(message.seq),
+                Ok(Outcome::Duplicate { seq, .. }) => Ok(*seq),
+                Ok(other) => panic!("{other:?}"),
+                Err(refusal) => Err(refusal.clone()),
+            };
+            Told { what, asked: !matches!(asked, Asked::Nobody) }
+        });
+        self.0.lock().unwrap().extend(told);
+        answer(all);
     }
 }
 

@@ -1,6 +1,7 @@
 //! A lane: what waits, the one batch in flight, and the thread that writes it.
 
 use std::{
+    collections::HashMap,
     io,
     sync::{
         Arc,
@@ -82,8 +83,17 @@ pub struct Return {
 
 impl Return {
     fn tell(self, reply: Reply) {
-        self.to.do_send(Written { reply, asked: self.asked });
+        self.to.do_send(Written(vec![(reply, self.asked)]));
     }
+}
+
+/// Tells each dispatcher all that is its, in its order.
+fn tell_all(replies: Vec<(Return, Reply)>) {
+    let mut dispatchers: HashMap<Recipient<Written>, Vec<(Reply, Asked)>> = HashMap::new();
+    for (Return { to, asked }, reply) in replies {
+        dispatchers.entry(to).or_default().push((reply, asked));
+    }
+    dispatchers.into_iter().for_each(|(to, replies)| to.do_send(Written(replies)));
 }
 
 /// What has become of an entry.
@@ -133,6 +143,7 @@ impl Lane {
     }
 
     pub fn push(&mut self, waiting: Waiting) {
+        let now = waiting.since;
         match Acks::is_ack(&waiting.entry) {
             Some(of) if self.acks.len() < CAPACITY => self.acks.hold(of, waiting),
             _ => {
@@ -140,7 +151,7 @@ impl Lane {
                 self.line_up(waiting);
             }
         }
-        self.write();
+        self.write(now);
     }
 
     fn line_up(&mut self, waiting: Waiting) {
@@ -159,9 +170,9 @@ impl Lane {
         Some(due.saturating_duration_since(now))
     }
 
-    pub fn watched(&mut self) {
+    pub fn watched(&mut self, now: Instant) {
         self.watched = None;
-        self.write();
+        self.write(now);
     }
 
     /// When what waits is to be written, if anything does and the writer is idle.
@@ -172,9 +183,10 @@ impl Lane {
 
     /// Writes all there is without waiting for company.
     pub fn release(&mut self) {
+        let now = Instant::now();
         self.batcher.at_once();
-        self.line_up_acks(Instant::now());
-        self.write();
+        self.line_up_acks(now);
+        self.write(now);
     }
 
     fn line_up_acks(&mut self, now: Instant) {
@@ -182,8 +194,7 @@ impl Lane {
         acks.into_iter().for_each(|ack| self.line_up(ack));
     }
 
-    fn write(&mut self) {
-        let now = Instant::now();
+    fn write(&mut self, now: Instant) {
         if self.due(now).is_none_or(|due| due > now) {
             return;
         }
@@ -220,7 +231,7 @@ impl Lane {
         if ready {
             self.ready(of); // The next batch is on its way while this one is told.
         }
-        told.into_iter().for_each(|(back, reply)| back.tell(reply));
+        tell_all(told);
     }
 
     /// A writer that was given up has got on after all: what it has done has happened. Whoever asked has been answered.
@@ -239,9 +250,10 @@ impl Lane {
         if of != self.seat {
             return;
         }
-        self.batcher.written(Instant::now());
+        let now = Instant::now();
+        self.batcher.written(now);
         self.busy_since = None;
-        self.write();
+        self.write(now);
     }
 
     /// Refuses what has waited too long for a writer that does not get on.
@@ -260,7 +272,7 @@ impl Lane {
             // The outcome may come yet: then all others are told of it, and whoever has asked has been answered.
             if !matches!(asked, Asked::Nobody) {
                 let asked = std::mem::replace(asked, Asked::Nobody);
-                to.do_send(Written { reply: Err(Refusal::BUSY), asked });
+                to.do_send(Written(vec![(Err(Refusal::BUSY), asked)]));
             }
         }
         let hanging = Arc::strong_count(&self.writers) - 1;

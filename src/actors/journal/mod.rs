@@ -56,13 +56,22 @@ impl Journal {
     }
 
     /// Sees to it that what waits for company is written in time.
-    fn watch(&mut self, number: usize, ctx: &mut Context<Self>) {
-        if let Some(wait) = self.lanes.get_mut(number).and_then(|lane| lane.watch(Instant::now())) {
+    fn watch(&mut self, number: usize, now: Instant, ctx: &mut Context<Self>) {
+        if let Some(wait) = self.lanes.get_mut(number).and_then(|lane| lane.watch(now)) {
             ctx.run_later(wait, move |this, ctx| {
-                this.lanes[number].watched();
-                this.watch(number, ctx);
+                let now = Instant::now();
+                this.lanes[number].watched(now);
+                this.watch(number, now, ctx);
             });
         }
+    }
+
+    fn push(&mut self, number: usize, entry: Entry, back: Option<Return>, ctx: &mut Context<Self>) {
+        let since = Instant::now();
+        if let Some(lane) = self.lanes.get_mut(number) {
+            lane.push(Waiting { entry, back, since });
+        }
+        self.watch(number, since, ctx);
     }
 
     fn drain(&mut self) {
@@ -106,7 +115,7 @@ impl Handler<Done> for Journal {
         if let Some(lane) = self.lanes.get_mut(number) {
             lane.done(of, fates, ready);
         }
-        self.watch(number, ctx);
+        self.watch(number, Instant::now(), ctx);
         self.drain();
     }
 }
@@ -124,7 +133,7 @@ impl Handler<Ready> for Journal {
         if let Some(lane) = self.lanes.get_mut(number) {
             lane.ready(of);
         }
-        self.watch(number, ctx);
+        self.watch(number, Instant::now(), ctx);
     }
 }
 
@@ -142,11 +151,7 @@ impl Handler<Append> for Journal {
     type Result = ();
 
     fn handle(&mut self, Append { command, shop, to, asked }: Append, ctx: &mut Self::Context) {
-        let (number, entry) = (self.lane_of(shop), Entry::Command(command));
-        if let Some(lane) = self.lanes.get_mut(number) {
-            lane.push(Waiting { entry, back: Some(Return { to, asked }), since: Instant::now() });
-        }
-        self.watch(number, ctx);
+        self.push(self.lane_of(shop), Entry::Command(command), Some(Return { to, asked }), ctx);
     }
 }
 
@@ -158,10 +163,7 @@ impl Handler<Run> for Journal {
     type Result = ();
 
     fn handle(&mut self, Run(job): Run, ctx: &mut Self::Context) {
-        if let Some(lane) = self.lanes.last_mut() {
-            lane.push(Waiting { entry: Entry::Job(job), back: None, since: Instant::now() });
-            self.watch(self.lanes.len() - 1, ctx);
-        }
+        self.push(self.lanes.len().saturating_sub(1), Entry::Job(job), None, ctx);
     }
 }
 

@@ -7,7 +7,7 @@ use actix::prelude::*;
 use super::{Ctx, Member, PENDING_MAX, Phase, ROUTES_MAX, RouteKey, Session, address};
 use crate::{
     actors::{
-        mail::{Answer, Asked, Do, Hint, HintAnswer, HintKind},
+        mail::{Answer, Answers, Asked, Do, Hint, HintAnswer, HintKind},
         node::Route,
     },
     domain::{
@@ -227,12 +227,12 @@ impl Member {
     }
 }
 
-impl Handler<Answer> for Connection<Session> {
+impl Handler<Answers> for Connection<Session> {
     type Result = ();
 
-    fn handle(&mut self, answer: Answer, ctx: &mut Self::Context) {
+    fn handle(&mut self, Answers(answers): Answers, ctx: &mut Self::Context) {
         let (session, link) = self.parts();
-        session.answer(answer, link, ctx);
+        answers.into_iter().for_each(|answer| session.answer(answer, link, ctx));
     }
 }
 

@@ -25,7 +25,7 @@ pub use reads::{history, marked, visible, with_side};
 
 use super::{
     chat_server::Unregister,
-    mail::{Push, SessionAddr, SessionId},
+    mail::{Push, Pushes, SessionAddr, SessionId},
     node::{Node, Route},
 };
 use crate::{
@@ -311,12 +311,12 @@ impl Session {
     }
 }
 
-impl Handler<Push> for Connection<Session> {
+impl Handler<Pushes> for Connection<Session> {
     type Result = ();
 
-    fn handle(&mut self, push: Push, ctx: &mut Self::Context) {
+    fn handle(&mut self, Pushes(pushes): Pushes, ctx: &mut Self::Context) {
         let (session, link) = self.parts();
-        session.push(push, link, ctx);
+        pushes.into_iter().for_each(|push| session.push(push, link, ctx));
     }
 }
 

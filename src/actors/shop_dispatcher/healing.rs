@@ -37,7 +37,7 @@ impl ShopDispatcher {
         }
         // A change of claim has shown the last message.
         if before.is_some_and(|before| before.is_same_claim(&conversation) && before.last_seq < conversation.last_seq) {
-            self.note_activity(now, ctx);
+            told.extend(self.note_activity(now, ctx));
         }
         self.tell(told);
     }

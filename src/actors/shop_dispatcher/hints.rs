@@ -33,9 +33,9 @@ impl ShopDispatcher {
             let side = conversation.speaks_for(by.id, standing)?;
             let told = vec![fanout::signal(conversation, by, side, &signal, &self.agents)];
             let users = told.iter().flat_map(|told| &told.to).map(|person| person.id).collect();
-            let news =
-                Envelope::Signalled { conversation: Box::new(conversation.clone()), by: by.clone(), side, signal };
-            self.chat.do_send(Tell { told, relay: Some(Relay { news, users, shop: None }) });
+            let conversation = Box::new(conversation.clone());
+            let news = Envelope::Signalled { conversation, by: by.clone(), side, signal }.into();
+            self.chat.do_send(Tell { told, relays: vec![Relay { news, users, shop: None }] });
         }
         Ok(())
     }

@@ -27,7 +27,7 @@ use super::{
     chat_server::{Arrival, ChatServer},
     fanout::Fanout,
     journal::{Append, Journal},
-    mail::{Do, Happened, Push, SessionId, Tell, Told, Written},
+    mail::{Do, Happened, Push, SessionId, Tell, Told, Written, answer},
     offline_box::{OfflineBox, Ops},
 };
 use crate::{
@@ -62,6 +62,8 @@ pub struct ShopDispatcher {
     /// What those who wait have last been told, and when.
     told_position: HashMap<ConversationId, (usize, Instant)>,
     activity: HashMap<ConversationId, Activity>,
+    /// It will be looked which of it is due.
+    watches_activity: bool,
     presences: Presences,
 }
 
@@ -86,6 +88,7 @@ impl ShopDispatcher {
             replica: Replica::default(),
             told_position: HashMap::new(),
             activity: HashMap::new(),
+            watches_activity: false,
             presences: Presences::default(),
         }
     }
@@ -133,22 +136,23 @@ impl ShopDispatcher {
         Fanout::of(outcome, &self.agents, except, told)
     }
 
-    /// Takes note of an outcome, and tells what follows from it.
-    fn happened(&mut self, outcome: &Outcome, ctx: &mut Context<Self>) {
+    /// Takes note of an outcome; gives what else follows from it.
+    fn happened(&mut self, outcome: &Outcome, ctx: &mut Context<Self>) -> Vec<Told> {
+        let mut follows = Vec::new();
         match outcome {
             Outcome::Stored { now, message, cause } => {
                 let latest = self.note_next(&Arc::new(now.conversation.clone()), *cause);
                 self.replica.tell(message.conversation, message.seq, message.seq);
                 match cause {
                     _ if !latest => {}
-                    Some(_) => self.welcome_buyer(&now.conversation),
-                    None => self.note_activity(now, ctx),
+                    Some(_) => follows = self.welcome_buyer(&now.conversation),
+                    None => follows.extend(self.note_activity(now, ctx)),
                 }
             }
             Outcome::Changed { now, cause, before, .. } => {
                 self.note(&Arc::new(now.conversation.clone()));
                 if *cause == Cause::Claimed || before.is_none() {
-                    self.tell_buyers_presence(&now.conversation);
+                    follows.extend(self.buyers_presence(&now.conversation));
                 }
             }
             Outcome::Moved { now, .. } => _ = self.note_next(now, None),
@@ -159,6 +163,7 @@ impl ShopDispatcher {
             Outcome::StatusSet { agent, .. } => self.set_agent(agent.clone(), ctx),
             _ => {}
         }
+        follows
     }
 
     fn tell(&self, told: Vec<Told>) {
@@ -208,24 +213,38 @@ impl Handler<Do> for ShopDispatcher {
 impl Handler<Written> for ShopDispatcher {
     type Result = ();
 
-    fn handle(&mut self, Written { reply, asked }: Written, ctx: &mut Self::Context) {
-        if let Ok(outcome) = &reply {
+    fn handle(&mut self, Written(all): Written, ctx: &mut Self::Context) {
+        let (mut tell, mut lists) = (Tell::default(), Vec::new());
+        for (reply, asked) in &all {
+            let Ok(outcome) = reply else { continue };
             let except = asked.session();
             let Fanout { told, offline } = self.fan_out(outcome, except);
-            let relay = self.relay(outcome, except);
-            self.chat.do_send(Tell { told, relay });
-            self.offline.do_send(Ops(offline));
-            self.happened(outcome, ctx);
+            tell.told.extend(told);
+            tell.relays.extend(self.relay(outcome, except));
+            tell.told.extend(self.happened(outcome, ctx));
+            lists.extend(offline);
         }
-        asked.answer(reply);
+        if !tell.is_empty() {
+            self.chat.do_send(tell);
+        }
+        if !lists.is_empty() {
+            self.offline.do_send(Ops(lists));
+        }
+        answer(all);
     }
 }
 
 impl Handler<Happened> for ShopDispatcher {
     type Result = ();
 
-    fn handle(&mut self, Happened { outcome, except }: Happened, ctx: &mut Self::Context) {
-        self.chat.do_send(Arrival(self.fan_out(&outcome, except).told));
-        self.happened(&outcome, ctx);
+    fn handle(&mut self, Happened(all): Happened, ctx: &mut Self::Context) {
+        let mut told = Vec::new();
+        for (outcome, except) in &all {
+            told.extend(self.fan_out(outcome, *except).told);
+            told.extend(self.happened(outcome, ctx));
+        }
+        if !told.is_empty() {
+            self.chat.do_send(Arrival(told));
+        }
     }
 }

@@ -6,7 +6,12 @@ use actix::prelude::*;
 
 use super::ShopDispatcher;
 use crate::{
-    actors::{chat_server::WhoIsThere, fanout, mail::Seen, now},
+    actors::{
+        chat_server::WhoIsThere,
+        fanout,
+        mail::{Seen, Told},
+        now,
+    },
     domain::{
         conversation::Conversation,
         ids::UserId,
@@ -78,12 +83,11 @@ impl ShopDispatcher {
     }
 
     /// A new claimant learns whether its buyer is there; what is not stable yet it will be told with the others.
-    pub(super) fn tell_buyers_presence(&mut self, conversation: &Conversation) {
-        let (Some(claimant), buyer) = (conversation.claimant(), conversation.first_person()) else { return };
-        if let Some(told) = self.presences.told(Of::User(buyer.id)) {
-            let frame = event::presence(Whose::User(buyer), told.online, None, now());
-            self.tell(vec![fanout::presence(buyer.id.0, frame, vec![claimant.clone()])]);
-        }
+    pub(super) fn buyers_presence(&self, conversation: &Conversation) -> Option<Told> {
+        let (claimant, buyer) = (conversation.claimant()?, conversation.first_person());
+        let told = self.presences.told(Of::User(buyer.id))?;
+        let frame = event::presence(Whose::User(buyer), told.online, None, now());
+        Some(fanout::presence(buyer.id.0, frame, vec![claimant.clone()]))
     }
 }
 

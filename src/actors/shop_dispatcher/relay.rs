@@ -43,7 +43,7 @@ impl ShopDispatcher {
             Outcome::StatusSet { .. } => (self.replica.buyers().collect(), true),
             _ => return None,
         };
-        let news = Envelope::Happened { outcome: outcome.clone(), except };
+        let news = Envelope::Happened { outcome: outcome.clone(), except }.into();
         Some(Relay { news, users, shop: shop.then_some(self.shop.id) })
     }
 }

@@ -3,7 +3,11 @@
 use std::time::{Duration, Instant};
 
 use super::{ShopDispatcher, told};
-use crate::{actors::mail::Push, domain::conversation::Conversation, protocol::event::Notice};
+use crate::{
+    actors::mail::{Push, Told},
+    domain::conversation::Conversation,
+    protocol::event::Notice,
+};
 
 /// How often it is looked who has moved up.
 pub(super) const LOOK: Duration = Duration::from_secs(1);
@@ -11,16 +15,16 @@ pub(super) const LOOK: Duration = Duration::from_secs(1);
 const POSITIONS: Duration = Duration::from_secs(10);
 
 impl ShopDispatcher {
-    /// Tells a buyer whose ticket has just been opened where it stands.
-    pub(super) fn welcome_buyer(&mut self, conversation: &Conversation) {
-        let Some(position) = self.replica.line().position(conversation.id) else { return };
+    /// What a buyer is told whose ticket has just been opened: where it stands.
+    pub(super) fn welcome_buyer(&mut self, conversation: &Conversation) -> Vec<Told> {
+        let Some(position) = self.replica.line().position(conversation.id) else { return Vec::new() };
         self.told_position.insert(conversation.id, (position, Instant::now()));
         let mut notices = vec![Notice::QueuePosition { conversation: conversation.id, position }];
         if !self.on_duty() {
             notices.push(Notice::Away { conversation: conversation.id });
         }
         let to = conversation.first_person();
-        self.tell(notices.into_iter().map(|notice| told(vec![to.clone()], Push::Notice(notice))).collect());
+        notices.into_iter().map(|notice| told(vec![to.clone()], Push::Notice(notice))).collect()
     }
 
     /// Tells those who have moved up.
