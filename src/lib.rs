@@ -6,6 +6,7 @@ pub mod auth;
 pub mod bench;
 pub mod domain;
 pub mod export;
+pub mod failpoint;
 pub mod history;
 pub mod http;
 pub mod outbound;

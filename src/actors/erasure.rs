@@ -21,7 +21,7 @@ use crate::{
     },
     store::{
         erasures::{self, Row},
-        file_uses, leases, messages, users,
+        file_uses, leases, messages, prepared, users,
     },
 };
 
@@ -49,11 +49,13 @@ impl Erasure {
         let Some(mut row) = self.take(id).await? else { return Ok(()) };
         let by = UserId(row.by_user);
         let by = self.node.read(move |db| users::by_id(db, by)).await?.ok_or(Refusal::NotFound)?.person();
+        // What comes to be a message before this is found among the messages; nothing does after it.
+        let (shop, person) = (ShopId(row.shop_id), UserId(row.user_id));
+        write(&self.node.journal, move |db| Ok(prepared::abort_all_of(db, shop, person, super::now())?)).await?;
         while let Some(after) = self.messages(&mut row, &by).await? {
             row.after = after;
             self.note(&row).await?;
         }
-        let (shop, person) = (ShopId(row.shop_id), UserId(row.user_id));
         loop {
             let keys = self.node.read(move |db| file_uses::of_owner(db, shop, person, FILES)).await?;
             if keys.is_empty() {

@@ -5,6 +5,7 @@
 
 pub mod attendance;
 pub mod chat_server;
+pub mod check_back;
 pub mod cluster_link;
 pub mod direct_dispatcher;
 pub mod erasure;
@@ -16,6 +17,7 @@ pub mod journal;
 pub mod mail;
 pub mod node;
 pub mod offline_box;
+pub mod prepared;
 pub mod redelivery;
 pub mod retention;
 pub mod sequencer;

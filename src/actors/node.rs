@@ -16,6 +16,7 @@ use super::{
     journal::Journal,
     mail::{Asked, Do, Reply},
     offline_box::OfflineBox,
+    prepared,
     shop_dispatcher::ShopDispatcher,
 };
 use crate::{
@@ -79,6 +80,7 @@ pub struct Settings {
     pub trust_shop_claims: bool,
     /// What happens in shops is noted for their own systems.
     pub events: bool,
+    pub prepare: prepared::Times,
 }
 
 /// Where a conversation's commands go.

@@ -25,7 +25,7 @@ use crate::{
     store::{
         Db, erasures, events, file_uses,
         files::{self, path_of},
-        leases,
+        idempotency, leases, prepared,
         retention::{self, Kept, Removed},
     },
 };
@@ -44,6 +44,8 @@ const PACKETS: usize = 200;
 /// After each batch it pauses so many times as long as that took, and this long at least.
 const PAUSES: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(5);
+/// How long a message in two phases is remembered when it is decided.
+const FINISHED_DAYS: i32 = 7;
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
 pub struct Retention {
@@ -106,19 +108,18 @@ struct Pass {
 
 impl Pass {
     async fn run(self) -> Result<(), Refusal> {
-        let kept = self.node.read(retention::shops).await?;
         let oldest = Timestamp(super::now().0 - i64::try_from(self.events.as_millis()).unwrap_or(i64::MAX));
-        let told = self.node.read(move |db| events::overdue(db, oldest)).await?;
-        if kept.is_empty() && told.is_empty() {
-            return Ok(());
-        }
-        for shop in told {
+        for shop in self.node.read(move |db| events::overdue(db, oldest)).await? {
             self.events(shop, oldest).await?;
         }
         let before = |days: i32| Timestamp(super::now().0 - i64::from(days) * DAY_MS);
+        self.forget(before(FINISHED_DAYS)).await?;
+        let kept = self.node.read(retention::shops).await?;
         for Kept { shop, messages, files } in kept {
             if let Some(days) = messages {
                 self.messages(shop, before(days)).await?;
+                let before = before(days);
+                apart(&self.node, move |db| Ok(prepared::abort_older(db, shop, before, super::now())?)).await?;
             }
             if let Some(days) = files {
                 self.files(shop, before(days)).await?;
@@ -126,6 +127,21 @@ impl Pass {
         }
         let holder = self.holder;
         apart(&self.node, move |db| Ok(leases::leave(db, LEASE, holder)?)).await
+    }
+
+    /// Forgets what was prepared and decided before `before`, and answers that are kept under a key no longer.
+    async fn forget(&self, before: Timestamp) -> Result<(), Refusal> {
+        loop {
+            let started = Instant::now();
+            let removed = apart(&self.node, move |db| {
+                let prepared = prepared::remove_decided(db, before, MESSAGES)?;
+                Ok(prepared + idempotency::remove_expired(db, super::now())?)
+            });
+            if removed.await? == 0 {
+                return Ok(());
+            }
+            pause(started).await;
+        }
     }
 
     async fn messages(&self, shop: ShopId, before: Timestamp) -> Result<(), Refusal> {

@@ -14,6 +14,7 @@ use config::{Config as Source, Environment, File, FileFormat, Value, ValueKind};
 use secrecy::SecretString;
 
 use crate::{
+    actors::prepared,
     queue::connect::{self, Redis},
     store::{self, location::Location, postgres},
 };
@@ -67,6 +68,7 @@ pub struct Config {
     pub events_retention: Duration,
     pub webhook_retry_unit: Duration,
     pub webhook_give_up_after: Duration,
+    pub prepare: prepared::Times,
     pub node: String,
     pub stream_events: usize,
     pub log_level: String,
@@ -338,6 +340,10 @@ impl Config {
             events_retention: given.duration("events.retention")?,
             webhook_retry_unit: given.duration("webhooks.retry_unit")?,
             webhook_give_up_after: given.duration("webhooks.give_up_after")?,
+            prepare: prepared::Times {
+                timeout: given.duration("prepare.timeout")?,
+                pause: given.duration("prepare.pause")?,
+            },
             node: given.text("cluster.node")?,
             stream_events: given.number("cluster.stream_events", "100 to 10000000", 100, 10_000_000)?,
             log_level: given.read("log.level", "error, warn, info, debug, trace, or filters of these", |s| {

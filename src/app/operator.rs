@@ -4,7 +4,7 @@ use super::config::Config;
 use crate::{
     auth::password,
     domain::ids::is_name,
-    store::{self, migrate, users},
+    store::{self, audit, migrate, users},
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -39,13 +39,16 @@ pub fn add(config: &Config, uid: &str, name: Option<&str>, password: Option<&str
     let hash = password.map(password::hash).transpose().map_err(|_| Error::Password)?;
     let mut db = config.location()?.writer()?;
     migrate::migrate(&mut db)?;
+    let now = crate::actors::now();
     db.write(|db| {
-        let user = users::refresh(db, uid, name, None, crate::actors::now())?.person();
+        let user = users::refresh(db, uid, name, None, now)?.person();
         users::set_operator(db, user.id)?;
-        match &hash {
-            Some(hash) => users::set_password(db, user.id, hash),
-            None => Ok(()),
+        if let Some(hash) = &hash {
+            users::set_password(db, user.id, hash)?;
         }
+        // Who did it is not known here: whoever may write into the database. It belongs to no shop.
+        let (what, subject, by) = ("operator.added", uid, user.id);
+        audit::insert(db, &audit::Act { shop: None, by, address: None, what, subject, before: None, after: None }, now)
     })
     .map_err(store::Error::from)?;
     Ok(())

@@ -19,6 +19,7 @@ use crate::{
     actors::{
         attendance::Attendance,
         chat_server::{Attended, Broadcast, ChatServer, Count, Join},
+        check_back::CheckBack,
         cluster_link::ClusterLink,
         feed::Feed,
         gather::Gather,
@@ -257,6 +258,8 @@ async fn start_actors(
     // On a thread of its own: signing and TLS take time that others would wait.
     let posted = node.clone();
     Webhooks::start_in_arbiter(&Arbiter::new().handle(), move |_| Webhooks::new(posted, posting));
+    let asking = node.clone();
+    CheckBack::start_in_arbiter(hub, move |_| CheckBack::new(asking));
     let mut link = None;
     if let Some(redis) = &config.redis {
         let settings = link::Settings { me: id, name: name.clone(), stream_events: config.stream_events };
@@ -287,6 +290,7 @@ fn settings(config: &Config) -> Settings {
         heartbeat: Heartbeat { interval_ms: ms(config.heartbeat_interval), timeout_ms: ms(config.heartbeat_timeout) },
         trust_shop_claims: config.trust_shop_claims,
         events: config.events,
+        prepare: config.prepare,
     }
 }
 

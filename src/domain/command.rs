@@ -11,6 +11,7 @@ use super::{
     cursor::{Given, Which},
     ids::{ConversationId, Seq, Timestamp, UserId},
     people::{Agent, Person, Shop, Status},
+    prepared::Decider,
 };
 
 /// To whom a message goes.
@@ -93,6 +94,11 @@ pub enum Act {
         content: Content,
         address: Arc<str>,
     },
+    /// What was prepared becomes a message; who has prepared it is its sender, whoever decides.
+    Commit {
+        ticket: Arc<str>,
+        decider: Decider,
+    },
     /// An admin gives a message another content.
     Edit {
         conversation: ConversationId,
@@ -140,7 +146,7 @@ impl Act {
             | Act::Delete { conversation, .. }
             | Act::Erase { conversation, .. }
             | Act::Rate { conversation, .. } => Some(*conversation),
-            Act::Send { .. } | Act::SetStatus { .. } => None,
+            Act::Send { .. } | Act::Commit { .. } | Act::SetStatus { .. } => None,
         }
     }
 }

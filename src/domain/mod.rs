@@ -16,6 +16,7 @@ pub mod liveness;
 pub mod offline;
 pub mod people;
 pub mod permission;
+pub mod prepared;
 pub mod presence;
 pub mod public_address;
 pub mod rate;

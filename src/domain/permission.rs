@@ -9,6 +9,8 @@ pub enum Permission {
     AddMessage,
     EditMessage,
     DeleteMessage,
+    /// Deciding what becomes of messages that others have prepared, and reading them before.
+    DecidePrepared,
     /// Removing what a person has written.
     ErasePerson,
     /// Taking the shop's messages and tickets away in a file.
@@ -19,10 +21,11 @@ pub enum Permission {
 }
 
 /// Each permission, and the least role that has it.
-const GRANTED: [(Permission, Role); 7] = [
+const GRANTED: [(Permission, Role); 8] = [
     (Permission::AddMessage, Role::Admin),
     (Permission::EditMessage, Role::Admin),
     (Permission::DeleteMessage, Role::Admin),
+    (Permission::DecidePrepared, Role::Admin),
     (Permission::ErasePerson, Role::Admin),
     (Permission::Export, Role::Admin),
     (Permission::ReadStatistics, Role::Supervisor),
@@ -42,8 +45,11 @@ mod tests {
 
     #[test]
     fn each_role_may_do_what_its_rows_say() {
-        use Permission::{AddMessage, DeleteMessage, EditMessage, ErasePerson, Export, Integrate, ReadStatistics};
-        let all = [AddMessage, EditMessage, DeleteMessage, ErasePerson, Export, ReadStatistics, Integrate];
+        use Permission::{
+            AddMessage, DecidePrepared, DeleteMessage, EditMessage, ErasePerson, Export, Integrate, ReadStatistics,
+        };
+        let all =
+            [AddMessage, EditMessage, DeleteMessage, DecidePrepared, ErasePerson, Export, ReadStatistics, Integrate];
         assert_eq!(GRANTED.map(|(permission, _)| permission), all, "each once");
         for role in Role::ALL {
             let may: Vec<Permission> = all.into_iter().filter(|permission| role.may(*permission)).collect();

@@ -63,6 +63,8 @@ pub const TABLES: &[&str] = &[
     "webhooks",
     "webhook_deliveries",
     "webhook_attempts",
+    "prepared",
+    "check_backs",
     "search_positions",
     "search_changes",
     "search_documents",

@@ -379,12 +379,45 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    prepared (id) {
+        id -> BigInt,
+        ticket -> Text,
+        shop_id -> BigInt,
+        sender_id -> BigInt,
+        client_id -> Text,
+        conversation_id -> Nullable<BigInt>,
+        digest -> Binary,
+        content -> Nullable<Text>,
+        state -> Text,
+        at -> BigInt,
+        due_at -> Nullable<BigInt>,
+        asked -> Integer,
+        heard -> Nullable<Text>,
+        decided_at -> Nullable<BigInt>,
+        decided_by -> Nullable<Text>,
+        seq -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    check_backs (shop_id) {
+        shop_id -> BigInt,
+        url -> Text,
+        secret -> Text,
+        old_secret -> Nullable<Text>,
+        old_until -> Nullable<BigInt>,
+        changed_at -> BigInt,
+    }
+}
+
 diesel::joinable!(agent_sessions -> nodes (node_id));
 diesel::joinable!(agents -> users (user_id));
 diesel::joinable!(agents -> shops (shop_id));
 diesel::joinable!(conversations -> shops (shop_id));
 diesel::joinable!(replies -> users (owner_id));
 diesel::joinable!(audit -> users (by_user));
+diesel::joinable!(prepared -> users (sender_id));
 diesel::allow_tables_to_appear_in_same_query!(
     users,
     shops,
@@ -416,5 +449,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     api_keys,
     webhooks,
     webhook_deliveries,
-    webhook_attempts
+    webhook_attempts,
+    prepared,
+    check_backs
 );

@@ -5,6 +5,7 @@
 //! REST; nothing here knows the server's insides. [`Wire`] is the one rude guest: it writes bytes, not frames.
 //! For faults there is a [`Fleet`] of nodes, with a [`Crowd`] that talks through it and writes down what it sees.
 
+mod back_end;
 mod crowd;
 mod fleet;
 mod history;
@@ -24,6 +25,7 @@ pub mod talker;
 mod token;
 mod wire;
 
+pub use back_end::{BackEnd, Question};
 pub use crowd::{Crowd, Doors, Plan};
 pub use fleet::Fleet;
 pub use history::History;

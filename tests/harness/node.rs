@@ -2,13 +2,14 @@
 
 use super::person::Person;
 use super::postgres::TestPostgres;
-use super::process::{Finished, PATIENCE, shopbell, signal};
+use super::process::{Finished, PATIENCE, built, shopbell, signal};
 use super::redis::TestRedis;
 use super::rest::Rest;
 use super::token::{now, sign};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
@@ -24,6 +25,7 @@ pub struct NodeBuilder {
     args: Vec<&'static str>,
     env: BTreeMap<String, String>,
     dir: Arc<TempDir>,
+    binary: PathBuf,
 }
 
 /// A running node. Dropping it kills the process; its directory goes with the last node that uses it.
@@ -40,6 +42,18 @@ impl NodeBuilder {
     pub fn set(mut self, key: &str, value: impl ToString) -> Self {
         let name = format!("SHOPBELL__{}", key.to_uppercase().replace('.', "__"));
         self.env.insert(name, value.to_string());
+        self
+    }
+
+    /// Sets a variable of the environment.
+    pub fn env(mut self, name: &str, value: impl ToString) -> Self {
+        self.env.insert(name.into(), value.to_string());
+        self
+    }
+
+    /// Runs the binary of the profile that the test is built with, whatever `SHOPBELL_BIN` says.
+    pub fn debug(mut self) -> Self {
+        self.binary = built();
         self
     }
 
@@ -87,7 +101,7 @@ impl NodeBuilder {
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(shopbell());
+        let mut command = Command::new(&self.binary);
         command.args(args).current_dir(self.dir.path()).env_clear().envs(&self.env);
         command
     }
@@ -124,7 +138,7 @@ impl TestNode {
     /// The same for a node whose database is named by [`NodeBuilder::database`].
     pub fn builder_without_database() -> NodeBuilder {
         let dir = Arc::new(tempfile::tempdir().expect("a temporary directory"));
-        NodeBuilder { args: vec!["serve"], env: BTreeMap::new(), dir }
+        NodeBuilder { args: vec!["serve"], env: BTreeMap::new(), dir, binary: shopbell() }
             .set("http.bind", "127.0.0.1:0")
             .set("auth.secret", SECRET)
             .set("limits.requests_per_minute", 10_000)
@@ -141,6 +155,7 @@ impl TestNode {
             args: self.builder.args.clone(),
             env: self.builder.env.clone(),
             dir: Arc::clone(&self.builder.dir),
+            binary: self.builder.binary.clone(),
         }
     }
 
@@ -187,6 +202,17 @@ impl TestNode {
     pub async fn restart(&mut self) {
         self.kill();
         (self.child, self.base, self.log) = self.builder.spawn();
+    }
+
+    /// The same with a variable of the environment that is another from now on.
+    pub async fn restart_with(&mut self, name: &str, value: &str) {
+        self.builder.env.insert(name.into(), value.into());
+        self.restart().await;
+    }
+
+    /// Whether the process has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("a state").is_some()
     }
 
     /// Asks the process to drain (SIGTERM).

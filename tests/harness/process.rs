@@ -52,6 +52,11 @@ pub fn shopbell() -> PathBuf {
     if let Some(binary) = std::env::var_os("SHOPBELL_BIN") {
         return binary.into();
     }
+    built()
+}
+
+/// Where cargo puts the binary of the profile that the test is built with.
+pub fn built() -> PathBuf {
     let test = std::env::current_exe().expect("a path of this test");
     let built = test.parent().and_then(|deps| deps.parent()).expect("target/<profile>/deps/<test>");
     built.join(format!("shopbell{}", std::env::consts::EXE_SUFFIX))

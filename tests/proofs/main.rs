@@ -8,6 +8,7 @@ mod claim_race;
 mod figures;
 mod idle;
 mod kill;
+mod prepared;
 mod replay;
 mod search;
 mod slow_readers;

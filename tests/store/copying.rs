@@ -10,20 +10,21 @@ use std::{
 use diesel::{QueryDsl, QueryResult, RunQueryDsl, SelectableHelper, connection::SimpleConnection};
 use shopbell::{
     domain::{
+        content::Content,
         conversation::{Cause, Deed, Moved},
         cursor::Which,
         ids::{ConversationId, Timestamp},
         offline::{Entry, Op},
     },
     store::{
-        Error, audit, conversations,
+        Error, audit, check_backs, conversations,
         copy::{Copied, copy},
         erasures, file_uses, files,
         location::Location,
         migrate::migrate,
         offline,
         people::People,
-        receipts, schema, shops, tickets, timeline, users, waiting_acks,
+        prepared, receipts, schema, shops, tickets, timeline, users, waiting_acks,
     },
 };
 
@@ -89,11 +90,27 @@ fn furnish(place: &Place) -> u64 {
     file_uses::insert(&mut world.db, &[use_of_file]).unwrap();
     world.db.batch_execute(&format!("INSERT INTO expired (conversation_id, upto) VALUES ({id}, 7)")).unwrap();
     assert!(erasures::ask(&mut world.db, shop.id, ann.id, bob.id, now).unwrap().1);
+    let said = Content { json: r#"{"kind":"text","text":"later"}"#.into(), digest: [7; 16] };
+    let wanted = prepared::New {
+        ticket: "5d41",
+        shop: shop.id,
+        sender: ann.id,
+        client_id: "1",
+        conversation: None,
+        content: &said,
+        at: now,
+        due_at: now,
+    };
+    prepared::insert(&mut world.db, &wanted).unwrap();
+    for secret in ["whsec_a", "whsec_b"] {
+        check_backs::set(&mut world.db, shop.id, "https://a.b", secret, now, now).unwrap();
+    }
     let (users, shops, agents, conversations, messages) = (3, 1, 1, 2, 5_001);
     let (receipts, acks, tickets, timeline, offline, files, audit, replies) = (2, 1, 1, 2, 1, 3, 1, 2);
-    let (file_uses, expired, erasures, keys) = (1, 1, 1, 1);
+    let (file_uses, expired, erasures, keys, prepared, check_backs) = (1, 1, 1, 1, 1, 1);
     let talk = conversations + messages + receipts + acks + tickets + timeline + offline;
-    users + shops + agents + talk + files + audit + replies + file_uses + expired + erasures + keys
+    let later = keys + prepared + check_backs;
+    users + shops + agents + talk + files + audit + replies + file_uses + expired + erasures + later
 }
 
 /// Everything that is in a database, as text.
@@ -132,6 +149,9 @@ pub fn contents(location: &Location) -> Vec<String> {
     rows(&mut all, "replies", schema::replies::table.load::<Reply>(&mut db));
     type Key = (i64, i64, i64, i64, String, String, String, String, i64, Number, Number);
     rows(&mut all, "api_keys", schema::api_keys::table.load::<Key>(&mut db));
+    rows(&mut all, "prepared", schema::prepared::table.select(prepared::Row::as_select()).load(&mut db));
+    type CheckBack = (i64, String, String, Text, Number, i64);
+    rows(&mut all, "check_backs", schema::check_backs::table.load::<CheckBack>(&mut db));
     all
 }
 

@@ -2,6 +2,8 @@
 
 use shopbell_harness::{Answer, Method, Rest, TestNode, Value, json, now};
 
+use super::stored::Stored;
+
 /// What everybody does all day: in nobody's list. Any other route that changes something is in [`ADMINISTRATIVE`].
 const EVERYDAY: &[&str] = &[
     "POST /login",
@@ -9,6 +11,9 @@ const EVERYDAY: &[&str] = &[
     "POST /logout",
     "POST /me/password",
     "POST /messages",
+    "POST /messages/prepare",
+    "POST /messages/commit",
+    "POST /messages/abort",
     "POST /conversations/{id}/read",
     "POST /conversations/{id}/claim",
     "POST /conversations/{id}/release",
@@ -49,6 +54,25 @@ const ADMINISTRATIVE: &[(&str, &str, &str, &str)] = &[
     ),
     ("DELETE /conversations/{id}/messages/{seq}", "/conversations/1/messages/2", "", "message.deleted 1/2"),
     ("DELETE /conversations/{id}/messages", "/conversations/1/messages?seq=3", "", "message.deleted 1/3"),
+    (
+        "POST /shops/{shop}/prepared/{ticket}/commit",
+        "/shops/acme/prepared/00000000000000000000000000000001/commit",
+        "",
+        "message.committed 1/5",
+    ),
+    (
+        "POST /shops/{shop}/prepared/{ticket}/abort",
+        "/shops/acme/prepared/00000000000000000000000000000002/abort",
+        "",
+        "message.aborted 00000000000000000000000000000002",
+    ),
+    (
+        "POST /shops/{shop}/check-back",
+        "/shops/acme/check-back",
+        r#"{"url":"https://93.184.215.14/check-back"}"#,
+        "check_back.changed acme",
+    ),
+    ("DELETE /shops/{shop}/check-back", "/shops/acme/check-back", "", "check_back.removed acme"),
     (
         "POST /shops/{shop}/exports",
         "/shops/acme/exports",
@@ -96,6 +120,13 @@ async fn every_route_that_changes_something_is_everyday_or_audited() {
                 let content = json!({"kind": "text", "text": id});
                 let message = json!({"id": id, "to": {"shop": "acme"}, "content": content});
                 node.rest("b1").post("/messages", message).await.expect(201);
+            }
+            for id in ["1", "2"] {
+                let content = json!({"kind": "text", "text": id});
+                let message = json!({"id": id, "to": {"shop": "acme"}, "content": content});
+                let prepared = node.rest("b1").post("/messages/prepare", message).await.expect(201);
+                let was = prepared["ticket"].as_str().unwrap();
+                Stored::of(&node).run(&format!("UPDATE prepared SET ticket = '{id:0>32}' WHERE ticket = '{was}'"));
             }
         }
     }

@@ -2,6 +2,8 @@
 
 use shopbell_harness::{Rest, TestNode, TestPostgres, json};
 
+use super::stored::Stored;
+
 #[tokio::test]
 async fn a_wrong_value_is_named_with_what_is_allowed() {
     // Key, value, and words of which one must be said of what is allowed.
@@ -163,4 +165,16 @@ async fn a_demo_needs_nothing_and_says_where_to_look() {
         assert_eq!(answer.status, 200, "{page}");
         assert!(answer.header("content-type").starts_with("text/html"), "{page}: {:?}", answer.headers);
     }
+}
+
+#[tokio::test]
+async fn making_an_operator_is_in_the_audit_log() {
+    let node = TestNode::start().await;
+    for _ in 0..2 {
+        let made = node.run(&["operator", "add", "op", "--password", "correct horse battery"]);
+        assert_eq!(made.code, Some(0), "{made:?}");
+    }
+    let noted = "FROM audit JOIN users ON users.id = audit.by_user WHERE what = 'operator.added' AND subject = 'op' \
+                 AND users.uid = 'op' AND shop_id IS NULL AND address IS NULL";
+    assert_eq!(Stored::of(&node).number(&format!("SELECT count(*) {noted}")), 2);
 }

@@ -1,5 +1,6 @@
 //! `Idempotency-Key`: the same request again is answered as the first time, and done once (the contract's section 4).
 
+use super::stored::Stored;
 use futures_util::future::join_all;
 use shopbell_harness::{Answer, Method, Rest, TestNode, Value, eventually, json};
 use tokio::{io::AsyncWriteExt, net::TcpStream};
@@ -132,4 +133,18 @@ async fn a_key_is_a_word() {
     post(&operator, "/shops", "\"8e03978e-40d5-43dd-bc93-6894a57f9324\"", shop("acme")).await.expect(201);
     let big = json!({"shop": "bolt", "name": "x".repeat(100_000)});
     post(&operator, "/shops", "big", big).await.refused(413, "too_large");
+}
+
+#[tokio::test]
+async fn what_is_kept_no_longer_goes_by_itself() {
+    let node = TestNode::builder().set("retention.every", "100ms").start().await;
+    let operator = node.operator().await;
+    for (key, name) in [("k1", "acme"), ("k2", "bolt")] {
+        post(&operator, "/shops", key, shop(name)).await.expect(201);
+    }
+    let stored = Stored::of(&node);
+    let day = 24 * 60 * 60 * 1_000;
+    stored.run(&format!("UPDATE idempotency_keys SET at = at - {day} - 1 WHERE key = 'k1'"));
+    eventually("the old one is gone", async || stored.number("SELECT count(*) FROM idempotency_keys") == 1).await;
+    assert_eq!(post(&operator, "/shops", "k2", shop("bolt")).await.header("idempotency-replayed"), "true");
 }

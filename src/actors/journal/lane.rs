@@ -17,6 +17,7 @@ use super::{Done, Journal, Ready, acks::Acks};
 use crate::{
     actors::mail::{Asked, Reply, Written},
     domain::{batch::Batcher, command::coalesce, refusal::Refusal},
+    failpoint,
     store::journal::{Answer, Entry, Writer},
 };
 
@@ -323,6 +324,7 @@ fn write_all(seat: Seat, mut writer: Writer, batches: &mpsc::Receiver<Vec<Entry>
         let Ok(mut batch) = batches.recv() else { return };
         let started = Instant::now();
         let answers = writer.commit(&mut batch);
+        failpoint::pass("journal.committed");
         metrics::histogram!("shopbell_journal_commit_seconds").record(started.elapsed().as_secs_f64());
         let (mut fates, mut jobs) = (Vec::with_capacity(batch.len()), Vec::new());
         for (entry, answer) in batch.into_iter().zip(answers) {

@@ -137,6 +137,8 @@ fn describe(parameter: &mut Parameter) {
         Some(RefOr::T(Schema::Object(own))) if own.maximum.is_some() || own.pattern.is_some() => {
             own.example = known.get("example").cloned();
         }
+        // A word of a list that only this one has.
+        Some(RefOr::Ref(_) | RefOr::T(Schema::OneOf(_))) => {}
         schema => {
             *schema = serde_json::from_value::<Object>(known).ok().map(|known| RefOr::T(Schema::Object(known)));
         }

@@ -4,6 +4,8 @@
 //! | --- | --- |
 //! | `session` | login, visitors, logout, password, who one is |
 //! | `messages` | saying something, reading what was said |
+//! | `prepared` | messages in two phases |
+//! | `check_back` | where a shop is asked what has become of them |
 //! | `edits` | adding, editing and deleting messages of a shop |
 //! | `erase` | erasing a person's data |
 //! | `conversations` | own conversations, claims, cursors, ratings |
@@ -25,6 +27,7 @@
 mod access;
 mod agents;
 mod audit;
+mod check_back;
 mod conversations;
 mod document;
 mod edits;
@@ -36,6 +39,7 @@ mod input;
 mod keys;
 mod messages;
 mod output;
+mod prepared;
 mod records;
 mod replies;
 pub mod schema;
@@ -89,6 +93,9 @@ routes! {
     POST   "/me/password"                           => session::password,
 
     POST   "/messages"                              => messages::send,
+    POST   "/messages/prepare"                      => prepared::prepare,
+    POST   "/messages/commit"                       => prepared::commit,
+    POST   "/messages/abort"                        => prepared::abort,
     GET    "/conversations"                         => conversations::list,
     GET    "/conversations/{id}"                    => conversations::one,
     GET    "/conversations/{id}/messages"           => messages::list,
@@ -132,6 +139,12 @@ routes! {
     DELETE "/shops/{shop}/replies/{id}"             => replies::remove,
     GET    "/shops/{shop}/conversations"            => records::conversations,
     GET    "/shops/{shop}/messages"                 => search::messages,
+    GET    "/shops/{shop}/prepared"                 => prepared::list,
+    POST   "/shops/{shop}/prepared/{ticket}/commit" => prepared::commit_parked,
+    POST   "/shops/{shop}/prepared/{ticket}/abort"  => prepared::abort_parked,
+    GET    "/shops/{shop}/check-back"               => check_back::one,
+    POST   "/shops/{shop}/check-back"               => check_back::set,
+    DELETE "/shops/{shop}/check-back"               => check_back::remove,
     GET    "/shops/{shop}/tickets"                  => tickets::list,
     GET    "/shops/{shop}/stats"                    => statistics::read,
     POST   "/shops/{shop}/exports"                  => exports::make,

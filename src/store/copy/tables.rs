@@ -250,6 +250,32 @@ copied! {
         before: Option<String>,
         after: Option<String>,
     }
+    prepared (id: BigInt), 1_000 {
+        id: i64,
+        ticket: String,
+        shop_id: i64,
+        sender_id: i64,
+        client_id: String,
+        conversation_id: Option<i64>,
+        digest: Vec<u8>,
+        content: Option<String>,
+        state: String,
+        at: i64,
+        due_at: Option<i64>,
+        asked: i32,
+        heard: Option<String>,
+        decided_at: Option<i64>,
+        decided_by: Option<String>,
+        seq: Option<i64>,
+    }
+    check_backs (shop_id: BigInt), 1_000 {
+        shop_id: i64,
+        url: String,
+        secret: String,
+        old_secret: Option<String>,
+        old_until: Option<i64>,
+        changed_at: i64,
+    }
     replies (id: BigInt), 1_000 {
         id: i64,
         shop_id: i64,

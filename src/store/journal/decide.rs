@@ -8,6 +8,7 @@ use std::{
     sync::Arc,
 };
 
+mod prepared;
 mod records;
 
 use super::{
@@ -162,6 +163,7 @@ impl Deciding<'_> {
             Act::Add { conversation, member, client_id, content, address } => {
                 self.add(by, *conversation, member, client_id, content, address, *at)
             }
+            Act::Commit { ticket, decider } => self.commit(ticket, decider, *at),
             Act::Edit { conversation, seq, content, address } => {
                 self.edit(by, *conversation, *seq, content, address, *at)
             }
@@ -206,23 +208,38 @@ impl Deciding<'_> {
         self.check_shop(&conversation)?;
         let answered = conversation.second.said >= conversation.opened_seq;
         let placed = conversation.send(by.id, standing, now)?;
-        let left_message = match (placed.cause, conversation.shop()) {
-            (Some(_), Some(shop)) => !self.anyone_on_duty(shop.id)?,
-            _ => false,
-        };
-        if let Some(cause) = placed.cause {
-            let ticket = self.ticket(&conversation);
-            (ticket.is_new, ticket.left_message) = (true, left_message);
-            self.note(&conversation, cause, by.id, None, now);
-        }
+        self.note_opening(&conversation, placed, by.id, now)?;
         if matches!(standing, Standing::Agent(_)) && !answered {
             self.ticket(&conversation).answered.get_or_insert((now, by.id));
         }
         if is_new {
-            self.opened.insert(Pair::of(&conversation.parties), conversation.id);
-            self.hold(conversation.clone()).is_new = true;
+            self.note_new(&conversation);
         }
         Ok(self.store(conversation, placed, by, client_id, content, now))
+    }
+
+    /// Notes the ticket that a message has opened, if it has.
+    fn note_opening(
+        &mut self,
+        conversation: &Conversation,
+        placed: Placed,
+        by: UserId,
+        now: Timestamp,
+    ) -> Result<(), Stop> {
+        let Some(cause) = placed.cause else { return Ok(()) };
+        let left_message = match conversation.shop() {
+            Some(shop) => !self.anyone_on_duty(shop.id)?,
+            None => false,
+        };
+        let ticket = self.ticket(conversation);
+        (ticket.is_new, ticket.left_message) = (true, left_message);
+        self.note(conversation, cause, by, None, now);
+        Ok(())
+    }
+
+    fn note_new(&mut self, conversation: &Conversation) {
+        self.opened.insert(Pair::of(&conversation.parties), conversation.id);
+        self.hold(conversation.clone()).is_new = true;
     }
 
     /// Puts a message where it has been given its place.
@@ -312,11 +329,14 @@ impl Deciding<'_> {
                 (Pair::Direct { first, second }, Place::NewDirect(uid.clone(), Some(other)))
             }
         };
-        let known = match self.opened.get(&pair) {
-            Some(id) => Some(*id),
-            None => known(self.facts.between.get(&pair), || self.needs.between.insert(pair))?,
-        };
-        Ok(known.map_or(place, Place::Known))
+        Ok(self.between(pair)?.map_or(place, Place::Known))
+    }
+
+    fn between(&mut self, pair: Pair) -> Result<Option<ConversationId>, Stop> {
+        match self.opened.get(&pair) {
+            Some(id) => Ok(Some(*id)),
+            None => known(self.facts.between.get(&pair), || self.needs.between.insert(pair)),
+        }
     }
 
     /// A conversation with a number of its own, without a message.
@@ -340,6 +360,10 @@ impl Deciding<'_> {
             }
             Place::Known(_) => return Err(Refusal::NotFound.into()),
         };
+        self.begin(parties, now)
+    }
+
+    fn begin(&mut self, parties: Parties, now: Timestamp) -> Result<Conversation, Stop> {
         if let Parties::Support { shop, .. } = &parties {
             _ = self.anyone_on_duty(shop.id); // Asked for together.
         }

@@ -12,6 +12,7 @@ use crate::{
         cursor::Which,
         ids::{ConversationId, Seq, ShopId, Timestamp, UserId},
         people::{Person, Role, Shop},
+        prepared::Prepared,
     },
     store::{conversations::Pair, messages::Stored},
 };
@@ -41,6 +42,8 @@ pub struct Facts {
     pub numbers: Vec<ConversationId>,
     pub keys: HashMap<(UserId, Arc<str>), Option<Stored>>,
     pub roles: HashMap<(ShopId, UserId), Option<Role>>,
+    /// By their tickets.
+    pub prepared: HashMap<Arc<str>, Option<Prepared>>,
     /// The agents on duty.
     pub duty: HashMap<ShopId, Vec<UserId>>,
     /// How far somebody has acked a conversation that waits.
@@ -63,6 +66,7 @@ pub struct Needs {
     pub openings: BTreeSet<Pair>,
     pub keys: BTreeSet<(UserId, Arc<str>)>,
     pub roles: BTreeSet<(ShopId, UserId)>,
+    pub prepared: BTreeSet<Arc<str>>,
     pub duty: BTreeSet<ShopId>,
     pub acked: BTreeSet<(ConversationId, UserId)>,
     pub counts: BTreeSet<(ConversationId, Seq, i16)>,

@@ -14,7 +14,7 @@ use crate::{
         cursor::Which,
         ids::{ConversationId, Seq, ShopId},
     },
-    store::{Db, agents, conversations, messages, people::People, shops, users, waiting_acks},
+    store::{Db, agents, conversations, messages, people::People, prepared, shops, users, waiting_acks},
 };
 
 /// Answers all of `needs`. Users who are to be made are made: their numbers are needed.
@@ -33,6 +33,11 @@ pub fn gather(db: &mut Db, people: &mut People, held: &mut Held, facts: &mut Fac
     for (uid, now) in needs.new_users {
         let user = users::refresh(db, &uid, None, None, now)?.person();
         facts.users.insert(uid, Some(user));
+    }
+    if !needs.prepared.is_empty() {
+        let found = prepared::of_tickets(db, people, &needs.prepared)?;
+        facts.prepared.extend(needs.prepared.into_iter().map(|ticket| (ticket, None)));
+        facts.prepared.extend(found.into_iter().map(|found| (found.ticket.clone(), Some(found))));
     }
     let mut wanted = needs.conversations;
     if !needs.between.is_empty() {

@@ -24,9 +24,12 @@ use diesel::{QueryResult, connection::SimpleConnection, result::Error as DbError
 use self::{held::Held, transaction::Transaction, trouble::Trouble};
 pub use self::{job::Job, rows::Rows, write::write};
 use super::{Db, Error, location::Location, people::People};
-use crate::domain::{
-    command::{Act, Command, Outcome},
-    refusal::Refusal,
+use crate::{
+    domain::{
+        command::{Act, Command, Outcome},
+        refusal::Refusal,
+    },
+    failpoint,
 };
 
 pub enum Entry {
@@ -228,6 +231,7 @@ impl Writer {
         let mut unknown = false;
         let written = db.write(|db| {
             let answers = Transaction { db, people, held, rules: *rules }.run(batch)?;
+            failpoint::pass("journal.written");
             unknown = true; // What fails from here on is the commit.
             QueryResult::Ok(answers)
         });
@@ -258,6 +262,7 @@ impl Entry {
                 | Act::Claim(_)
                 | Act::LoseClaimant { .. }
                 | Act::Add { .. }
+                | Act::Commit { .. }
                 | Act::Rate { .. }
                 | Act::SetStatus { .. } => true,
                 Act::Release(_)

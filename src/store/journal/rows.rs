@@ -12,7 +12,7 @@ use crate::{
         ids::{ConversationId, Seq, ShopId, Timestamp, UserId},
         people::Status,
     },
-    store::{file_uses, messages, receipts, tickets, timeline},
+    store::{file_uses, messages, prepared, receipts, tickets, timeline},
 };
 
 #[derive(Debug, Default)]
@@ -26,6 +26,8 @@ pub struct Rows {
     pub tickets: BTreeMap<(ConversationId, i64), tickets::Change>,
     /// By conversation and `seq`.
     pub messages: Vec<messages::New>,
+    /// What messages were prepared as, by its ticket.
+    pub committed: BTreeMap<Arc<str>, prepared::Committed>,
     /// Messages that have another content than they had, new ones among them.
     pub contents: BTreeMap<(ConversationId, Seq), messages::Rewritten>,
     /// Where this server's files are shown from now on.

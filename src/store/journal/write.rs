@@ -6,7 +6,7 @@ use super::rows::{Audited, Rows};
 use crate::store::{
     Db, agents, audit, conversations,
     events::{self, Packet},
-    file_uses, messages, receipts, tickets, timeline,
+    file_uses, messages, prepared, receipts, tickets, timeline,
     unnest::run_together,
     waiting_acks,
 };
@@ -32,6 +32,7 @@ pub fn write(db: &mut Db, rows: &Rows) -> QueryResult<()> {
         }
     }
     tickets::write(db, &rows.tickets)?;
+    prepared::commit(db, &rows.committed)?;
     messages::rewrite(db, &rows.contents)?;
     file_uses::insert(db, &rows.shown)?;
     waiting_acks::clear(db, &rows.forgotten_acks)?;

@@ -20,6 +20,17 @@ pub const ROUTES: &[&str] = &[
     r#"POST /visitors {"shop":"any"}"#,
     // A shop's door and a user's are open to all; a conversation is not.
     r#"POST /messages {"id":"probe","to":{"conversation":"{conversation}"},"content":{"kind":"text","text":"hi"}}"#,
+    r#"POST /messages/prepare {"id":"probe","to":{"conversation":"{conversation}"},"content":{"kind":"text","text":"hi"}}"#,
+    r#"POST /messages/commit {"ticket":"{ticket}"}"#,
+    r#"POST /messages/abort {"ticket":"{ticket}"}"#,
+    "GET /shops/{shop}/check-back",
+    r#"POST /shops/{shop}/check-back {"url":"https://192.0.2.1/probe"}"#,
+    r#"POST /shops/{shop}/check-back {"url":"probe"}"#,
+    "DELETE /shops/{shop}/check-back",
+    "GET /shops/{shop}/prepared",
+    "GET /shops/{shop}/prepared?state=committed",
+    "POST /shops/{shop}/prepared/{ticket}/commit",
+    "POST /shops/{shop}/prepared/{ticket}/abort",
     "GET /conversations/{conversation}",
     "GET /conversations/{conversation}/messages",
     "GET /conversations/{conversation}/messages?before=2",
@@ -146,6 +157,7 @@ pub const FIELDS: &[&str] = &[
     "seq",
     "time_zone",
     "to",
+    "url",
     "what",
 ];
 

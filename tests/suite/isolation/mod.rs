@@ -192,6 +192,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
 #[tokio::test]
 async fn nobody_learns_of_what_belongs_to_others() {
     let node = TestNode::builder()
+        .set("prepare.timeout", "1h")
         .set("limits.messages_per_second", 100_000)
         .set("limits.messages_burst", 100_000)
         .set("limits.frames_per_second", 100_000)

@@ -108,7 +108,13 @@ async fn open_shop(node: &TestNode, name: &'static str, visitor: &mut Vec<(Strin
     let off = format!("/shops/{name}/webhooks/{}", webhook["id"]);
     admin.patch(&off, json!({"disabled": true})).await.expect(200);
 
+    // Of somebody who has left and does not ask: each of the others has nothing to do with it, but for the admin.
+    let said = text(&format!("{} later", talks[3].said));
+    let wanted = json!({"id": "probe", "to": {"shop": name}, "content": said});
+    let prepared = rest(node, &uid("left")).post("/messages/prepare", wanted).await.expect(201);
+
     let mut ids = Ids::default();
+    ids.add("ticket", [prepared["ticket"].clone()]);
     ids.add("shop", [json!(name)]);
     ids.add("conversation", talks.iter().map(|talk| talk.id.clone()));
     let people = ["agent", "supervisor", "admin", "waiting", "claimed", "friend", "pal"];

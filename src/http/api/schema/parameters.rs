@@ -42,6 +42,9 @@ pub fn of(name: &str, in_query: bool) -> Option<Value> {
             json!({ "type": "boolean", "example": false })
         }
         "what" => json!({ "type": "string", "maxLength": 64, "pattern": "^[^\\u0000]*$", "example": "agent.changed" }),
+        "ticket" => {
+            json!({ "type": "string", "pattern": "^[0-9a-f]{32}$", "example": "5d41402abc4b2a76b9719d911017c592" })
+        }
         "key" => {
             json!({ "type": "string", "pattern": "^[0-9a-f]{32}$", "example": "0f1e2d3c4b5a69788796a5b4c3d2e1f0" })
         }

@@ -51,7 +51,7 @@ impl Deciding<'_> {
             self.ticket(&conversation).answered.get_or_insert((now, member.id));
         }
         let outcome = self.store(conversation, placed, &member, &key, content, now);
-        self.audit(by, &shop, "message.added", (id, placed.seq), None, Some(&content.json), address, now);
+        self.audit(by.id, &shop, "message.added", (id, placed.seq), None, Some(&content.json), address, now);
         Ok(outcome)
     }
 
@@ -78,7 +78,7 @@ impl Deciding<'_> {
             self.tell_message(Kind::MessageEdited, &conversation, seq, by.id, now);
             self.show(&conversation, seq, &before.content, &content.json, by.id, now);
             let (before, after) = (Some(&before.content), Some(&content.json));
-            self.audit(by, &shop, "message.edited", (id, seq), before, after, address, now);
+            self.audit(by.id, &shop, "message.edited", (id, seq), before, after, address, now);
         }
         let last = self.last(&conversation)?;
         let snapshot = Arc::new(Snapshot { conversation, last });
@@ -100,7 +100,7 @@ impl Deciding<'_> {
         }
         for message in messages.iter().filter(|message| *message.content != *DELETED) {
             let before = Some(&message.content);
-            self.audit(by, &shop, "message.deleted", (id, message.seq), before, None, address, now);
+            self.audit(by.id, &shop, "message.deleted", (id, message.seq), before, None, address, now);
         }
         self.remove(by, conversation, &messages, now)
     }
@@ -162,9 +162,9 @@ impl Deciding<'_> {
     }
 
     #[expect(clippy::too_many_arguments, reason = "they are the columns of the row")]
-    fn audit(
+    pub(super) fn audit(
         &mut self,
-        by: &Arc<Person>,
+        by: UserId,
         shop: &Shop,
         what: &'static str,
         message: (ConversationId, Seq),
@@ -174,6 +174,6 @@ impl Deciding<'_> {
         at: Timestamp,
     ) {
         let (before, after, address) = (before.cloned(), after.cloned(), address.clone());
-        self.rows.audit.push(Audited { shop: shop.id, by: by.id, at, address, what, message, before, after });
+        self.rows.audit.push(Audited { shop: shop.id, by, at, address, what, message, before, after });
     }
 }

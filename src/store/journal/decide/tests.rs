@@ -1,5 +1,8 @@
 use super::*;
-use crate::domain::conversation::State;
+use crate::domain::{
+    conversation::State,
+    prepared::{Decider, Fate, Prepared},
+};
 
 const RULES: Rules = Rules { recall_window_ms: 1_000, events: true };
 const SHOP: ShopId = ShopId(1);
@@ -69,6 +72,10 @@ fn world(existing: Option<Found>) -> impl FnMut(Needs, &mut Facts) {
         for (shop, user) in needs.roles {
             facts.roles.insert((shop, user), (user == UserId(2)).then_some(Role::Agent));
         }
+        for ticket in needs.prepared {
+            let prepared = (&*ticket != "nothing").then(|| prepared(&ticket));
+            facts.prepared.insert(ticket, prepared);
+        }
         for shop in needs.duty {
             facts.duty.insert(shop, vec![UserId(2)]);
         }
@@ -81,6 +88,20 @@ fn world(existing: Option<Found>) -> impl FnMut(Needs, &mut Facts) {
         for key in needs.messages {
             facts.messages.insert(key, None);
         }
+    }
+}
+
+/// Of the buyer 1, in a conversation that nobody has opened.
+fn prepared(ticket: &str) -> Prepared {
+    let content = Content { json: ticket.into(), digest: [0; 16] };
+    let fate = if ticket == "aborted" { Fate::Aborted } else { Fate::Open(content) };
+    Prepared {
+        ticket: ticket.into(),
+        shop: shop(),
+        sender: person(1),
+        client_id: ticket.into(),
+        conversation: None,
+        fate,
     }
 }
 
@@ -214,4 +235,29 @@ fn the_last_to_go_off_duty_leaves_messages_behind() {
     let (decided, _) = settle(&commands, world(None));
     let left: Vec<bool> = decided.rows.tickets.values().map(|ticket| ticket.left_message).collect();
     assert_eq!(left, [true, false]);
+}
+
+#[test]
+fn what_was_prepared_becomes_a_message_once_however_often_it_is_committed_in_a_batch() {
+    let commit = |ticket: &str| command(1, Act::Commit { ticket: ticket.into(), decider: Decider::Sender });
+    let commands = [
+        commit("t1"),
+        send(1, to_shop(), "t1", "hi"),
+        commit("t2"),
+        commit("t1"),
+        commit("aborted"),
+        commit("nothing"),
+    ];
+    let (Decided { answers, rows }, _) = settle(&commands, world(None));
+    let [Answer::Outcome(first), Answer::Outcome(_), Answer::Outcome(second), Answer::Outcome(again), rest @ ..] =
+        &answers[..]
+    else {
+        panic!("{answers:?}");
+    };
+    assert!(matches!(first, Outcome::Stored { message, cause: Some(Cause::Opened), .. } if message.seq == 1));
+    assert!(matches!(second, Outcome::Stored { message, cause: None, .. } if message.seq == 3));
+    assert!(matches!(again, Outcome::Duplicate { seq: 1, .. }));
+    assert!(matches!(rest, [Answer::Refused(Refusal::Conflict), Answer::Refused(Refusal::NotFound)]));
+    assert_eq!((rows.opened.len(), rows.messages.len(), rows.committed.len()), (1, 3, 2));
+    assert_eq!(rows.committed["t2"].seq, 3);
 }

@@ -1,0 +1,2 @@
+DROP TABLE check_backs;
+DROP TABLE prepared;
