@@ -4,16 +4,22 @@
 use std::{sync::Arc, time::Duration};
 
 use actix::prelude::*;
+use tokio::{sync::Notify, time::timeout};
 
-use super::{journal::write_aside, node::Node};
+use super::{
+    journal::{Wake, write_aside},
+    node::Node,
+};
 use crate::{
     domain::{ids::Timestamp, refusal::Refusal},
     store::events::{self, Sequenced},
 };
 
-/// How often it is looked for what has happened.
-const LOOK: Duration = Duration::from_millis(100);
-/// How long whoever works may take for what there is.
+/// How often it is looked for what other nodes have left behind.
+const LOOK: Duration = Duration::from_secs(1);
+/// What this node writes is given its place so long after: a transaction for many.
+const GATHER: Duration = Duration::from_millis(50);
+/// How long another node may take for what there is.
 const TURN: Duration = Duration::from_millis(20);
 /// So many packets at a time.
 const AT_ONCE: usize = 500;
@@ -32,33 +38,39 @@ impl Actor for Sequencer {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        let node = self.node.clone();
+        let (node, written) = (self.node.clone(), Arc::new(Notify::new()));
+        node.journal.do_send(Wake(written.clone()));
         let run = async move {
             loop {
-                let pause = go_on(&node).await.unwrap_or_else(|refusal| {
+                // Whether it was written here or not.
+                drop(timeout(LOOK, written.notified()).await);
+                tokio::time::sleep(GATHER).await;
+                if let Err(refusal) = go_on(&node).await {
                     tracing::debug!(?refusal, "no event was given its place");
-                    LOOK
-                });
-                tokio::time::sleep(pause).await;
+                }
             }
         };
         ctx.spawn(run.into_actor(self));
     }
 }
 
-/// Gives what waits its place; gives how long to rest then.
-async fn go_on(node: &Node) -> Result<Duration, Refusal> {
-    let since = node.read(events::waiting_since).await?;
-    let lag = since.map_or(0, |Timestamp(since)| (super::now().0 - since).max(0));
-    metrics::gauge!("shopbell_events_lag_seconds").set(lag as f64 / 1_000.0);
-    if since.is_none() {
-        return Ok(LOOK);
-    }
-    Ok(match write_aside(&node.journal, |db| Ok(events::sequence(db, AT_ONCE)?)).await? {
-        Sequenced::Events { count, all } => {
-            metrics::counter!("shopbell_events_total").increment(count as u64);
-            if all { LOOK } else { Duration::ZERO }
+/// Gives all that waits its place.
+async fn go_on(node: &Node) -> Result<(), Refusal> {
+    loop {
+        let since = node.read(events::waiting_since).await?;
+        let lag = since.map_or(0, |Timestamp(since)| (super::now().0 - since).max(0));
+        metrics::gauge!("shopbell_events_lag_seconds").set(lag as f64 / 1_000.0);
+        if since.is_none() {
+            return Ok(());
         }
-        Sequenced::Elsewhere => TURN,
-    })
+        match write_aside(&node.journal, |db| Ok(events::sequence(db, AT_ONCE)?)).await? {
+            Sequenced::Events { count, all } => {
+                metrics::counter!("shopbell_events_total").increment(count as u64);
+                if all {
+                    return Ok(());
+                }
+            }
+            Sequenced::Elsewhere => tokio::time::sleep(TURN).await,
+        }
+    }
 }

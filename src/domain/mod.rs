@@ -10,6 +10,7 @@ pub mod content;
 pub mod conversation;
 pub mod cursor;
 pub mod event;
+pub mod event_group;
 pub mod hours;
 pub mod ids;
 pub mod liveness;

@@ -18,10 +18,12 @@ pub enum Permission {
     ReadStatistics,
     /// Letting programs of the shop in: API keys, webhooks.
     Integrate,
+    /// Following what happens in the shop.
+    ReadEvents,
 }
 
 /// Each permission, and the least role that has it.
-const GRANTED: [(Permission, Role); 8] = [
+const GRANTED: [(Permission, Role); 9] = [
     (Permission::AddMessage, Role::Admin),
     (Permission::EditMessage, Role::Admin),
     (Permission::DeleteMessage, Role::Admin),
@@ -30,6 +32,7 @@ const GRANTED: [(Permission, Role); 8] = [
     (Permission::Export, Role::Admin),
     (Permission::ReadStatistics, Role::Supervisor),
     (Permission::Integrate, Role::Admin),
+    (Permission::ReadEvents, Role::Admin),
 ];
 
 impl Role {
@@ -46,10 +49,20 @@ mod tests {
     #[test]
     fn each_role_may_do_what_its_rows_say() {
         use Permission::{
-            AddMessage, DecidePrepared, DeleteMessage, EditMessage, ErasePerson, Export, Integrate, ReadStatistics,
+            AddMessage, DecidePrepared, DeleteMessage, EditMessage, ErasePerson, Export, Integrate, ReadEvents,
+            ReadStatistics,
         };
-        let all =
-            [AddMessage, EditMessage, DeleteMessage, DecidePrepared, ErasePerson, Export, ReadStatistics, Integrate];
+        let all = [
+            AddMessage,
+            EditMessage,
+            DeleteMessage,
+            DecidePrepared,
+            ErasePerson,
+            Export,
+            ReadStatistics,
+            Integrate,
+            ReadEvents,
+        ];
         assert_eq!(GRANTED.map(|(permission, _)| permission), all, "each once");
         for role in Role::ALL {
             let may: Vec<Permission> = all.into_iter().filter(|permission| role.may(*permission)).collect();

@@ -23,6 +23,10 @@ pub enum Refusal {
     NotClaimant(Arc<Person>),
     /// It contradicts what is stored.
     Conflict,
+    /// What is asked for is not kept any more; what there is begins here.
+    Gone {
+        earliest: i64,
+    },
     TooLarge,
     RateLimited {
         retry_after_ms: u64,

@@ -31,7 +31,7 @@ impl Scope {
 
     fn routes(self) -> &'static [Route] {
         match self {
-            Scope::EventsRead => &[("*", "/shops/{shop}/events*")],
+            Scope::EventsRead => &[("*", "/shops/{shop}/events*"), ("*", "/shops/{shop}/event-groups*")],
             Scope::MessagesWrite => &[
                 ("POST", "/messages"),
                 ("*", "/messages/prepare*"),
@@ -68,6 +68,7 @@ mod tests {
         };
         assert_eq!(opens("GET", "/shops/{shop}/events"), [Scope::EventsRead, Scope::Bot]);
         assert_eq!(opens("GET", "/shops/{shop}/events/stream"), [Scope::EventsRead, Scope::Bot]);
+        assert_eq!(opens("POST", "/shops/{shop}/event-groups/{name}/take"), [Scope::EventsRead, Scope::Bot]);
         assert_eq!(opens("POST", "/messages"), [Scope::MessagesWrite, Scope::Bot]);
         assert_eq!(opens("POST", "/messages/prepare"), [Scope::MessagesWrite, Scope::Bot]);
         for (method, path) in [

@@ -16,6 +16,7 @@ pub fn row(refusal: &Refusal) -> (&'static str, u16, &'static str) {
         Refusal::AlreadyClaimed(_) => ("already_claimed", 409, "another agent has claimed the conversation"),
         Refusal::NotClaimant(_) => ("not_claimant", 409, "another agent has claimed the conversation"),
         Refusal::Conflict => ("conflict", 409, "this contradicts what is stored"),
+        Refusal::Gone { .. } => ("gone", 410, "this is not kept any more"),
         Refusal::TooLarge => ("too_large", 413, "too large"),
         Refusal::RateLimited { .. } => ("rate_limited", 429, "too fast: try again later"),
         Refusal::Unavailable { .. } => ("unavailable", 503, "not available at the moment: try the same again"),
@@ -32,6 +33,7 @@ pub fn serialize_into<M: SerializeMap>(refusal: &Refusal, map: &mut M) -> Result
         Refusal::AlreadyClaimed(agent) | Refusal::NotClaimant(agent) => {
             map.serialize_entry("claimed_by", &super::view::Name::of(agent))
         }
+        Refusal::Gone { earliest } => map.serialize_entry("earliest", earliest),
         Refusal::RateLimited { retry_after_ms } | Refusal::Unavailable { retry_after_ms } => {
             map.serialize_entry("retry_after_ms", retry_after_ms)
         }

@@ -52,7 +52,7 @@ struct Message<'a> {
 
 #[derive(Serialize)]
 struct FileView<'a> {
-    url: String,
+    url: &'a str,
     name: &'a str,
     mime: &'a str,
     size: i64,
@@ -102,7 +102,7 @@ impl<'a> Data<'a> {
             Detail::Message { message: said, edited_at } => Data { message: Some(message(said, *edited_at)), ..data },
             Detail::Files { message: said, files } => Data {
                 message: Some(message(said, None)),
-                files: Some(files.iter().map(FileView::of).collect()),
+                files: Some(files.iter().filter_map(|file| FileView::of(file, &said.content)).collect()),
                 ..data
             },
             Detail::Claim { ticket, claim_version, from, to } => {
@@ -118,9 +118,12 @@ impl<'a> Data<'a> {
 }
 
 impl<'a> FileView<'a> {
-    fn of(file: &'a File) -> FileView<'a> {
+    /// As the content shows it; URLs have no signs that JSON would write otherwise.
+    fn of(file: &'a File, content: &'a str) -> Option<FileView<'a>> {
         let File { key, name, mime, size } = file;
-        FileView { url: format!("/files/{key}/{name}"), name, mime, size: *size }
+        let begin = content.find(&format!("/files/{key}"))?;
+        let url = content[begin..].split('"').next()?;
+        Some(FileView { url, name, mime, size: *size })
     }
 }
 

@@ -69,7 +69,7 @@ impl Filling {
                 let number = |sequence: &str, table: &str| {
                     format!("SELECT setval({sequence}, COALESCE((SELECT MAX(id) FROM {table}), 0) + 1, FALSE)")
                 };
-                for table in ["users", "shops", "audit", "replies", "erasures", "outbox", "prepared"] {
+                for table in ["users", "shops", "audit", "replies", "erasures", "outbox", "event_groups", "prepared"] {
                     db.batch_execute(&number(&format!("pg_get_serial_sequence('{table}', 'id')"), table))?;
                 }
                 db.batch_execute(&number("'conversations_id'", "conversations"))?;

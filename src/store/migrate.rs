@@ -63,6 +63,8 @@ pub const TABLES: &[&str] = &[
     "webhooks",
     "webhook_deliveries",
     "webhook_attempts",
+    "event_groups",
+    "group_events",
     "prepared",
     "check_backs",
     "search_positions",

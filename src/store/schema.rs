@@ -380,6 +380,27 @@ diesel::table! {
 }
 
 diesel::table! {
+    event_groups (id) {
+        id -> BigInt,
+        shop_id -> BigInt,
+        name -> Text,
+        types -> Text,
+        position -> BigInt,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    group_events (group_id, position) {
+        group_id -> BigInt,
+        position -> BigInt,
+        subject -> BigInt,
+        until -> BigInt,
+        attempts -> Integer,
+    }
+}
+
+diesel::table! {
     prepared (id) {
         id -> BigInt,
         ticket -> Text,
@@ -446,6 +467,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     outbox,
     events,
     event_positions,
+    event_groups,
+    group_events,
     api_keys,
     webhooks,
     webhook_deliveries,

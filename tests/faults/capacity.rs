@@ -1,10 +1,10 @@
 //! How much three nodes on one PostgreSQL carry, beside one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use shopbell_harness::{Fleet, TestPostgres, json, talker::Talker};
+use shopbell_harness::{Fleet, TestNode, TestPostgres, json, talker::Talker};
 use tokio::task::JoinHandle;
 
 use crate::{
@@ -46,19 +46,70 @@ async fn three_nodes_carry_what_one_does() {
 /// Buyers say what they can, for a time; each one's agent is on the next node.
 async fn acked_a_second(nodes: usize, time: Duration) -> f64 {
     let fleet = Fleet::direct(TestPostgres::start(), nodes).await;
-    let shop = fleet.nodes[0].shop("acme").await;
+    let load = Load::on(&fleet.nodes).await;
+    let before = Cost::now(&fleet, load.acked()).await;
+    let rate = load.rate(time).await;
+    let cost = Cost::now(&fleet, load.acked()).await.since(&before);
+    println!("figure: capacity: {nodes} nodes: {rate:.0} a second; {cost}");
+    rate
+}
+
+/// Buyers who say what they can; each one's agent is on the next node.
+pub struct Load {
+    acked: Arc<AtomicU64>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+impl Load {
+    /// Begins, and has begun for a second.
+    pub async fn on(nodes: &[TestNode]) -> Self {
+        let (acked, mut tasks) = (Arc::new(AtomicU64::new(0)), Vec::new());
+        let (agents, buyers) = arrive(nodes).await;
+        for agent in agents {
+            tasks.push(tokio::spawn(listen(agent)));
+        }
+        for (uid, conversation, buyer) in buyers {
+            tasks.push(tokio::spawn(flood(buyer, uid, conversation, Arc::clone(&acked))));
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        Self { acked, tasks }
+    }
+
+    /// How many messages have been acked.
+    pub fn acked(&self) -> u64 {
+        self.acked.load(Ordering::Relaxed)
+    }
+
+    /// How many are acked a second, in this time.
+    pub async fn rate(&self, time: Duration) -> f64 {
+        let (first, since) = (self.acked(), Instant::now());
+        tokio::time::sleep(time).await;
+        (self.acked() - first) as f64 / since.elapsed().as_secs_f64()
+    }
+}
+
+/// Agents, and buyers with their conversations.
+async fn arrive(nodes: &[TestNode]) -> (Vec<Talker>, Vec<(String, u64, Talker)>) {
+    let shop = nodes[0].shop("acme").await;
     let mut agents = Vec::new();
     for at in 0..AGENTS {
         let uid = format!("a{at}");
-        fleet.nodes[0].employ(&shop, &uid, "agent").await;
-        let token = fleet.nodes[0].token(&uid);
-        agents.push(Talker::login(fleet.nodes[at % nodes].base(), &uid, &token).await.expect("connected"));
+        nodes[0].employ(&shop, &uid, "agent").await;
+        let token = nodes[0].token(&uid);
+        agents.push(Talker::login(nodes[at % nodes.len()].base(), &uid, &token).await.expect("connected"));
     }
     let mut buyers = Vec::new();
     for at in 0..BUYERS {
         let uid = format!("b{at}");
-        let token = fleet.nodes[0].token(&uid);
-        let mut buyer = Talker::login(fleet.nodes[(at + 1) % nodes].base(), &uid, &token).await.expect("connected");
+        let token = nodes[0].token(&uid);
+        let node = &nodes[(at + 1) % nodes.len()];
+        let mut buyer = Talker::login(node.base(), &uid, &token).await.expect("connected");
         let content = json!({"kind": "text", "text": "hi"});
         let hi = json!({"type": "send", "id": format!("{uid}-hi"), "to": {"shop": shop}, "content": content});
         let conversation = buyer.ask(hi).await.expect("connected")["conversation"].as_u64().expect("a number");
@@ -66,29 +117,11 @@ async fn acked_a_second(nodes: usize, time: Duration) -> f64 {
         assert_eq!(agents[at % AGENTS].ask(claim).await.expect("connected")["type"], "ok");
         buyers.push((uid, conversation, buyer));
     }
-    let (acked, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-    let mut tasks: Vec<JoinHandle<()>> = Vec::new();
-    for agent in agents {
-        tasks.push(tokio::spawn(listen(agent)));
-    }
-    for (uid, conversation, buyer) in buyers {
-        tasks.push(tokio::spawn(flood(buyer, uid, conversation, Arc::clone(&acked), Arc::clone(&stop))));
-    }
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let count = || acked.load(Ordering::Relaxed);
-    let before = Cost::now(&fleet, count()).await;
-    let (first, since) = (count(), Instant::now());
-    tokio::time::sleep(time).await;
-    let rate = (count() - first) as f64 / since.elapsed().as_secs_f64();
-    let cost = Cost::now(&fleet, count()).await.since(&before);
-    println!("figure: capacity: {nodes} nodes: {rate:.0} a second; {cost}");
-    stop.store(true, Ordering::Relaxed);
-    tasks.iter().for_each(JoinHandle::abort);
-    rate
+    (agents, buyers)
 }
 
 /// Says one more for each `ok`.
-async fn flood(mut buyer: Talker, uid: String, conversation: u64, acked: Arc<AtomicU64>, stop: Arc<AtomicBool>) {
+async fn flood(mut buyer: Talker, uid: String, conversation: u64, acked: Arc<AtomicU64>) {
     let frame = |number: usize| {
         let content = json!({"kind": "text", "text": format!("message {number}, {}", "x".repeat(100))});
         json!({"type": "send", "id": format!("{uid}-{number}"), "to": {"conversation": conversation}, "content": content})
@@ -97,7 +130,7 @@ async fn flood(mut buyer: Talker, uid: String, conversation: u64, acked: Arc<Ato
     for number in 0..WINDOW {
         buyer.tell(&frame(number)).await.expect("connected");
     }
-    while !stop.load(Ordering::Relaxed) {
+    loop {
         let (_, reply) = buyer.reply().await.expect("connected");
         if reply["type"] == "ok" {
             acked.fetch_add(1, Ordering::Relaxed);

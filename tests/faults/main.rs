@@ -10,6 +10,7 @@ mod cost;
 mod database;
 mod delivery;
 mod disk;
+mod events;
 mod nodes;
 mod postgres;
 mod random;

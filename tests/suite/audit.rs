@@ -21,6 +21,8 @@ const EVERYDAY: &[&str] = &[
     "POST /conversations/{id}/resolve",
     "POST /conversations/{id}/rating",
     "POST /files",
+    "POST /shops/{shop}/event-groups/{name}/take",
+    "POST /shops/{shop}/event-groups/{name}/ack",
 ];
 
 /// A route, what it is called with for shop `acme`, and what the list says of it then. Done one after the other by an operator who is an
@@ -40,6 +42,8 @@ const ADMINISTRATIVE: &[(&str, &str, &str, &str)] = &[
     ("POST /shops/{shop}/webhooks/{id}/secret", "/shops/acme/webhooks/1/secret", "{}", "webhook.secret 1"),
     ("POST /shops/{shop}/webhooks/{id}/retry", "/shops/acme/webhooks/1/retry", "{}", "webhook.retried 1"),
     ("DELETE /shops/{shop}/webhooks/{id}", "/shops/acme/webhooks/1", "", "webhook.removed 1"),
+    ("POST /shops/{shop}/event-groups/{name}", "/shops/acme/event-groups/g", "{}", "event_group.added g"),
+    ("DELETE /shops/{shop}/event-groups/{name}", "/shops/acme/event-groups/g", "", "event_group.removed g"),
     (
         "POST /conversations/{id}/messages",
         "/conversations/1/messages",

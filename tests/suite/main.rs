@@ -13,6 +13,7 @@ mod command_line;
 mod delivery;
 mod edits;
 mod erasure;
+mod events;
 mod exports;
 mod files;
 mod growing_up;

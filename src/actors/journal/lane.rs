@@ -16,7 +16,11 @@ use actix::{Addr, Recipient};
 use super::{Done, Journal, Ready, acks::Acks};
 use crate::{
     actors::mail::{Asked, Reply, Written},
-    domain::{batch::Batcher, command::coalesce, refusal::Refusal},
+    domain::{
+        batch::Batcher,
+        command::{Outcome, coalesce},
+        refusal::Refusal,
+    },
     failpoint,
     store::journal::{Answer, Entry, Writer},
 };
@@ -104,6 +108,17 @@ pub enum Fate {
     Job,
     /// It has to be written before all that waits.
     Later(Entry),
+}
+
+impl Fate {
+    /// Whether events may have come of it; jobs of other kinds are few.
+    pub fn is_news(&self) -> bool {
+        let Fate::Command(Ok(outcome)) = self else { return matches!(self, Fate::Job) };
+        !matches!(
+            outcome,
+            Outcome::Moved { .. } | Outcome::Settled { .. } | Outcome::Duplicate { .. } | Outcome::Unchanged(_)
+        )
+    }
 }
 
 impl Lane {

@@ -8,10 +8,13 @@ mod call;
 mod checkpoint;
 mod lane;
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix::prelude::*;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use self::lane::{Fate, Lane, Return, Seat, Waiting};
 pub use self::{
@@ -34,6 +37,8 @@ pub struct Journal {
     start: Vec<Writer>,
     /// Those who wait for everything to be written.
     drains: Vec<oneshot::Sender<()>>,
+    /// Told when something may have happened that is to be told.
+    wake: Option<Arc<Notify>>,
 }
 
 impl Journal {
@@ -41,7 +46,7 @@ impl Journal {
     pub fn new(commands: Vec<Writer>, jobs: Option<Writer>) -> Journal {
         let of_commands = commands.len();
         let start = commands.into_iter().chain(jobs).collect();
-        Journal { lanes: Vec::new(), of_commands, start, drains: Vec::new() }
+        Journal { lanes: Vec::new(), of_commands, start, drains: Vec::new(), wake: None }
     }
 
     /// Which lane the conversations of a shop take; direct ones take the first.
@@ -112,6 +117,9 @@ impl Handler<Done> for Journal {
 
     fn handle(&mut self, Done { of, fates, ready }: Done, ctx: &mut Self::Context) {
         let number = of.lane;
+        if let Some(wake) = self.wake.as_ref().filter(|_| fates.iter().any(Fate::is_news)) {
+            wake.notify_one();
+        }
         if let Some(lane) = self.lanes.get_mut(number) {
             lane.done(of, fates, ready);
         }
@@ -164,6 +172,19 @@ impl Handler<Run> for Journal {
 
     fn handle(&mut self, Run(job): Run, ctx: &mut Self::Context) {
         self.push(self.lanes.len().saturating_sub(1), Entry::Job(job), None, ctx);
+    }
+}
+
+/// Wakes whoever gives events their places, whenever something may have happened.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Wake(pub Arc<Notify>);
+
+impl Handler<Wake> for Journal {
+    type Result = ();
+
+    fn handle(&mut self, Wake(wake): Wake, _: &mut Self::Context) {
+        self.wake = Some(wake);
     }
 }
 

@@ -19,6 +19,7 @@
 //! | `search` | a shop's messages by their words |
 //! | `statistics` | a shop's figures |
 //! | `exports` | messages, tickets and audit as files |
+//! | `events` | what happens in a shop, for the shop's own systems |
 //! | `schema`, `document` | the OpenAPI document and its page; bodies have a file for each group of routes |
 //! | `access` | who may manage a shop, and who may read in it |
 //! | `idempotency` | the same request again |
@@ -32,6 +33,7 @@ mod conversations;
 mod document;
 mod edits;
 mod erase;
+mod events;
 mod exports;
 mod files;
 mod idempotency;
@@ -149,6 +151,13 @@ routes! {
     GET    "/shops/{shop}/stats"                    => statistics::read,
     POST   "/shops/{shop}/exports"                  => exports::make,
     POST   "/shops/{shop}/erase"                    => erase::erase,
+    GET    "/shops/{shop}/events"                   => events::list,
+    GET    "/shops/{shop}/event-groups"             => events::groups::list,
+    GET    "/shops/{shop}/event-groups/{name}"      => events::groups::one,
+    POST   "/shops/{shop}/event-groups/{name}"      => events::groups::set,
+    DELETE "/shops/{shop}/event-groups/{name}"      => events::groups::delete,
+    POST   "/shops/{shop}/event-groups/{name}/take" => events::groups::take,
+    POST   "/shops/{shop}/event-groups/{name}/ack"  => events::groups::ack,
 }
 
 #[derive(utoipa::OpenApi)]
@@ -176,14 +185,15 @@ fn method(name: &str) -> actix_web::Route {
 }
 
 /// What goes around a handler: a tag on what is read, one answer under one key, and a bound on the time it takes. Uploads have the time
-/// that their bytes need.
+/// that their bytes need, and who waits for events says how long.
 fn wrapped(method: &str, path: &str, route: actix_web::Route) -> actix_web::Route {
     let route = match method {
         "GET" => route.wrap(from_fn(etag::tagged)),
         "POST" if !idempotency::is_exempt(path) => route.wrap(from_fn(idempotency::once)),
         _ => route,
     };
-    if path == "/files" { route } else { route.wrap(from_fn(in_time)) }
+    let has_time = path == "/files" || events::WAITING.contains(&path);
+    if has_time { route } else { route.wrap(from_fn(in_time)) }
 }
 
 async fn in_time(

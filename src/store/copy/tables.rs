@@ -349,4 +349,19 @@ copied! {
         status: Option<i32>,
         answer: String,
     }
+    event_groups (id: BigInt), 1_000 {
+        id: i64,
+        shop_id: i64,
+        name: String,
+        types: String,
+        position: i64,
+        created_at: i64,
+    }
+    group_events (group_id: BigInt, position: BigInt), 1_000 {
+        group_id: i64,
+        position: i64,
+        subject: i64,
+        until: i64,
+        attempts: i32,
+    }
 }

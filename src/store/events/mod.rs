@@ -4,6 +4,7 @@
 //! appends what is told of it, in the same transaction; [`sequence`] gives packets their places, one node at a time, so that who writes
 //! waits for nobody. On SQLite there is one writer, and they have their places at once.
 
+pub mod groups;
 mod told;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -108,6 +108,17 @@ pub const ROUTES: &[&str] = &[
     "GET /shops/{shop}/stats",
     r#"POST /shops/{shop}/exports {"format":"csv","what":"messages"}"#,
     r#"POST /shops/{shop}/exports {"format":"wrong","what":"messages"}"#,
+    "GET /shops/{shop}/events",
+    "GET /shops/{shop}/events?after=0&types=message&limit=1&wait=0",
+    "GET /shops/{shop}/events?types=wrong",
+    "GET /shops/{shop}/event-groups",
+    "GET /shops/{shop}/event-groups/{group}",
+    r#"POST /shops/{shop}/event-groups/probe {"types":"message","after":0}"#,
+    r#"POST /shops/{shop}/event-groups/probe {"types":"wrong"}"#,
+    "DELETE /shops/{shop}/event-groups/{group}",
+    r#"POST /shops/{shop}/event-groups/{group}/take {"limit":1,"visibility":1,"wait":0}"#,
+    r#"POST /shops/{shop}/event-groups/{group}/take {"limit":0}"#,
+    r#"POST /shops/{shop}/event-groups/{group}/ack {"positions":[1]}"#,
     // Whoever has a link may use it; nobody finds one.
     "GET //exports/00112233445566778899aabbccddeeff/probe.csv",
 ];

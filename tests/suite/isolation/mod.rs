@@ -15,7 +15,7 @@ mod world;
 
 use futures_util::future::join_all;
 use ids::{absent, fill, places};
-use shopbell_harness::{Answer, Method, TestNode, Value, json};
+use shopbell_harness::{Answer, Method, TestNode, Value, eventually, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::atomic::{AtomicUsize, Ordering},
@@ -200,6 +200,8 @@ async fn nobody_learns_of_what_belongs_to_others() {
         .start()
         .await;
     let actors = world::people(&node).await;
+    // What has happened by now gets its place.
+    eventually("no event waits", async || rows::rows(node.database())["outbox"].is_empty()).await;
     let before = rows::rows(node.database());
     assert!(before["messages"].len() > 30 && before["conversations"].len() == 12, "{before:#?}");
 

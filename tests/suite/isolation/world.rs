@@ -98,6 +98,8 @@ async fn open_shop(node: &TestNode, name: &'static str, visitor: &mut Vec<(Strin
     let admin = rest(node, &uid("admin"));
     admin.delete(&format!("/shops/{name}/agents/{}", uid("former"))).await.expect(204);
     let canned = json!({"shortcut": "hi", "text": "Hello {buyer.name}"});
+    let group = json!({"types": "message"});
+    let group = admin.post(&format!("/shops/{name}/event-groups/{name}-group"), group).await.expect(201);
     let reply = admin.post(&format!("/shops/{name}/replies"), canned).await.expect(201);
     let program = json!({"name": "the shop's", "scopes": ["events.read", "messages.write"]});
     let program = admin.post(&format!("/shops/{name}/keys"), program).await.expect(201);
@@ -123,6 +125,7 @@ async fn open_shop(node: &TestNode, name: &'static str, visitor: &mut Vec<(Strin
     ids.add("reply", [reply["id"].clone()]);
     ids.add("webhook", [webhook["id"].clone()]);
     ids.add("key", [program["id"].clone()]);
+    ids.add("group", [group["name"].clone()]);
     // Whatever else a shop has comes here: its own kind of place for `cases`, made by its admin.
     visitor.push((who.to_owned(), key.to_owned()));
     Shop { name, ids, talks }

@@ -4,6 +4,7 @@
 mod agents;
 mod audit;
 mod conversations;
+mod events;
 mod exports;
 mod files;
 mod keys;
@@ -23,6 +24,7 @@ mod webhooks;
 pub use agents::*;
 pub use audit::*;
 pub use conversations::*;
+pub use events::*;
 pub use exports::*;
 pub use files::*;
 pub use keys::*;

@@ -38,6 +38,11 @@ pub fn of(name: &str, in_query: bool) -> Option<Value> {
         }
         "bucket" => json!({ "type": "string", "enum": Bucket::ALL.map(Bucket::as_str), "example": "day" }),
         "score" => json!({ "type": "integer", "format": "int32", "minimum": 1, "maximum": 5, "example": 5 }),
+        "types" => {
+            json!({ "type": "string", "maxLength": 500, "pattern": "^[a-z]+([._][a-z]+)*(,[a-z]+([._][a-z]+)*)*$", "example": "message,conversation.claimed" })
+        }
+        "wait" => json!({ "type": "integer", "format": "int32", "minimum": 0, "maximum": 30, "example": 0 }),
+        "Last-Event-ID" => json!({ "type": "string", "pattern": "^[0-9]{1,18}$", "example": "4711" }),
         "mark_read" | "count" | "left_message" | "outbound" | "within_30s" => {
             json!({ "type": "boolean", "example": false })
         }

@@ -18,6 +18,8 @@ pub struct Problem {
     pub field: Option<String>,
     /// With `already_claimed` and `not_claimant`.
     pub claimed_by: Option<Name>,
+    /// With `gone`: the first position that is kept.
+    pub earliest: Option<i64>,
     /// With `rate_limited` and `unavailable`.
     pub retry_after_ms: Option<u64>,
 }
@@ -35,6 +37,7 @@ pub enum Code {
     AlreadyClaimed,
     NotClaimant,
     Conflict,
+    Gone,
     TooLarge,
     RateLimited,
     Unavailable,

@@ -1,0 +1,2 @@
+DROP TABLE group_events;
+DROP TABLE event_groups;
