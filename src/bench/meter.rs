@@ -28,6 +28,15 @@ pub struct Figures {
     pub delivery: Histogram<u64>,
 }
 
+impl Figures {
+    /// # Errors
+    /// None that could happen: the histogram's bounds are constants.
+    pub fn new() -> Result<Self, hdrhistogram::CreationError> {
+        let histogram = Histogram::new_with_bounds(1, LONGEST, 3)?;
+        Ok(Self { counts: Counts::default(), ack: histogram.clone(), delivery: histogram })
+    }
+}
+
 /// The figures, for many hands.
 pub struct Meter(Mutex<Figures>);
 
@@ -35,9 +44,7 @@ impl Meter {
     /// # Errors
     /// None that could happen: the histogram's bounds are constants.
     pub fn new() -> Result<Self, hdrhistogram::CreationError> {
-        let histogram = Histogram::new_with_bounds(1, LONGEST, 3)?;
-        let figures = Figures { counts: Counts::default(), ack: histogram.clone(), delivery: histogram };
-        Ok(Self(Mutex::new(figures)))
+        Ok(Self(Mutex::new(Figures::new()?)))
     }
 
     pub fn connected(&self) {

@@ -1,12 +1,14 @@
 //! `shopbell bench`: the load generator. It drives a server, its own or another, and checks every message.
 //!
-//! `dialogues` says what will be said and `replay` says it, through sessions (`client`, within their `pace`) on a
-//! `target`; the `notebook` has what happened, of which the history checker judges; `meter` and `cpu` measure, `report` shows it. A
-//! server of its own is `server`'s affair.
+//! `load` is tens of thousands of messages a second on one thread, judged while it goes on. `replay` says what is in a file of
+//! `dialogues`, through sessions (`client`, within their `pace`) on a `target`; its `notebook` has what happened, of which the history
+//! checker judges. `meter` and `cpu` measure, `report` shows it. A server of its own is `server`'s affair.
 
+mod args;
 mod client;
 mod cpu;
 mod dialogues;
+mod load;
 mod meter;
 mod notebook;
 mod pace;
@@ -23,38 +25,13 @@ use std::{
     time::Instant,
 };
 
-use clap::Args;
-use secrecy::SecretString;
-
+pub use args::BenchArgs;
 use cpu::Usage;
 use meter::Meter;
 use progress::Progress;
 use report::{Machine, Report};
 use server::Server;
 use target::Target;
-
-/// Replay dialogues through a server and check that every message arrives once and in order.
-#[derive(Args, Clone, Debug)]
-pub struct BenchArgs {
-    /// The server, `http://host:port`; without it, bench starts one of its own on a fresh database.
-    #[arg(long, requires = "secret")]
-    url: Option<String>,
-    /// That server's `auth.secret`.
-    #[arg(long, requires = "url")]
-    secret: Option<SecretString>,
-    /// An operator of that server, who makes the shop and its agents.
-    #[arg(long, value_name = "UID", default_value = "bench-operator")]
-    operator: String,
-    /// The dialogues: one JSON object a line, `{"id", "turns": [["buyer"|"agent", text], …]}`.
-    #[arg(long, value_name = "FILE")]
-    replay: PathBuf,
-    /// So many conversations at a time.
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..))]
-    parallel: u16,
-    /// Print the report as JSON.
-    #[arg(long)]
-    json: bool,
-}
 
 /// A run that has no result.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +48,8 @@ pub enum BenchError {
     Target(#[from] target::TargetError),
     #[error(transparent)]
     Replay(#[from] replay::ReplayError),
+    #[error(transparent)]
+    Load(#[from] load::LoadError),
     #[error("cannot measure: {0}")]
     Measure(#[from] hdrhistogram::CreationError),
     #[error("cannot write the report: {0}")]
@@ -79,47 +58,64 @@ pub enum BenchError {
     Interrupted,
 }
 
-/// Runs the load generator and prints its report. True if the history checker found no fault, and all came to an end.
+/// Runs the load generator and prints its report. True if no fault was found, and all came to an end.
 ///
 /// # Errors
 /// [`BenchError`] if there is nothing to report. A server of its own has ended in any case.
 pub async fn run(args: BenchArgs) -> Result<bool, BenchError> {
+    let run = async {
+        let report = match &args.replay {
+            Some(file) => replay(&args, file).await?,
+            None => load(&args).await?,
+        };
+        let mut out = io::stdout().lock();
+        if args.json {
+            serde_json::to_writer_pretty(&mut out, &report).map_err(io::Error::from)?;
+            writeln!(out)?;
+        } else {
+            write!(out, "{report}")?;
+        }
+        Ok(report.is_good())
+    };
     tokio::select! {
-        result = replay(&args) => result,
+        result = run => result,
         _ = tokio::signal::ctrl_c() => Err(BenchError::Interrupted),
     }
 }
 
-async fn replay(args: &BenchArgs) -> Result<bool, BenchError> {
-    let (dialogues, skipped) = read(&args.replay)?;
-    let (server, target) = match (&args.url, &args.secret) {
-        (Some(url), Some(secret)) => (None, Target::new(url, secret, &args.operator)?),
-        _ => {
-            let server = Server::start(&args.operator)?;
-            let target = Target::new(&server.url, &server.secret, &args.operator)?;
-            (Some(server), target)
-        }
-    };
-    let pid = server.as_ref().map(Server::pid);
+/// The server that is named, or one of its own.
+fn target(args: &BenchArgs) -> Result<(Option<Server>, Target), BenchError> {
+    if let (Some(url), Some(secret)) = (&args.url, &args.secret) {
+        return Ok((None, Target::new(url, secret, &args.operator)?));
+    }
+    let server = Server::start(&args.operator, args.database.as_deref(), args.redis.as_deref())?;
+    let target = Target::new(&server.url, &server.secret, &args.operator)?;
+    Ok((Some(server), target))
+}
+
+async fn load(args: &BenchArgs) -> Result<Report, BenchError> {
+    let (server, target) = target(args)?;
+    let plan = args.plan(server.as_ref().map(Server::pid));
+    let pid = plan.server;
+    let outcome = load::run(&target, plan).await?;
+    Ok(Report::of_load(outcome, pid.and_then(cpu::resident)))
+}
+
+async fn replay(args: &BenchArgs, file: &Path) -> Result<Report, BenchError> {
+    let (dialogues, skipped) = read(file)?;
+    let (server, target) = target(args)?;
+    let pid = server.as_ref().map(Server::pid).or(args.pid);
     let meter = Arc::new(Meter::new()?);
 
-    let before = Usage::now(pid);
+    let before = Usage::now(pid, &args.beside);
     let start = Instant::now();
     let progress = Progress::show(Arc::clone(&meter), dialogues.len());
     let outcome = replay::run(&target, &dialogues, args.parallel.into(), Arc::clone(&meter)).await?;
     drop(progress);
     let seconds = start.elapsed().as_secs_f64();
-    let machine = Machine { before, after: Usage::now(pid), resident: pid.and_then(cpu::resident) };
-
-    let report = Report::new(outcome, &meter.figures(), skipped, &machine, seconds);
-    let mut out = io::stdout().lock();
-    if args.json {
-        serde_json::to_writer_pretty(&mut out, &report).map_err(io::Error::from)?;
-        writeln!(out)?;
-    } else {
-        write!(out, "{report}")?;
-    }
-    Ok(report.is_good())
+    let after = Usage::now(pid, &args.beside);
+    let machine = Machine { before, after, resident: pid.and_then(cpu::resident) };
+    Ok(Report::of_replay(outcome, &meter.figures(), skipped, &machine, seconds))
 }
 
 fn read(path: &Path) -> Result<(Vec<dialogues::Dialogue>, dialogues::Skipped), BenchError> {

@@ -1,4 +1,4 @@
-//! A server of one's own for a run: this very executable, on a fresh database in a temporary directory, with limits that a
+//! A server of one's own for a run: this very executable, in a temporary directory with a fresh database (or on one that is named), with limits that a
 //! load generator does not meet. It ends with the run, and leaves nothing behind.
 
 use std::{
@@ -34,8 +34,8 @@ pub struct Server {
     /// `http://127.0.0.1:41234`.
     pub url: String,
     pub secret: SecretString,
-    child: Child,
-    /// Removed after the child has ended: fields are dropped after `Drop` has run.
+    child: Process,
+    /// Removed after the child has ended: fields are dropped in their order.
     _dir: Directory,
 }
 
@@ -48,53 +48,58 @@ impl Drop for Directory {
     }
 }
 
-impl Drop for Server {
+struct Process(Child);
+
+impl Drop for Process {
     fn drop(&mut self) {
         // It may have ended by itself.
-        self.child.kill().ok();
-        self.child.wait().ok();
+        self.0.kill().ok();
+        self.0.wait().ok();
     }
 }
 
 impl Server {
-    /// Starts one, with `operator` as its operator. Blocks until it listens.
+    /// Starts one, with `operator` as its operator, on `database` (where it is named, else one of its own) and `redis`. Blocks
+    /// until it listens.
     ///
     /// # Errors
     /// [`ServerError`]; nothing is left running then.
-    pub fn start(operator: &str) -> Result<Self, ServerError> {
+    pub fn start(operator: &str, database: Option<&str>, redis: Option<&str>) -> Result<Self, ServerError> {
         let name = format!("shopbell-bench-{:016x}", rand::random::<u64>());
         let dir = Directory(std::env::temp_dir().join(name));
         DirBuilder::new().mode(0o700).create(&dir.0)?;
         let secret = format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>());
         let log = dir.0.join("server.log");
 
-        let mut serve = shopbell(&dir.0, &secret)?;
+        let database = database.map_or_else(|| format!("sqlite://{}", dir.0.join("bench.db").display()), str::to_owned);
+        let shopbell = || shopbell(&dir.0, &secret, &database, redis.unwrap_or_default());
+        let mut serve = shopbell()?;
         serve.arg("serve").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(&log)?);
-        let mut child = serve.spawn()?;
-        let said = child.stdout.take().map(listen);
-        let mut server = Self { url: String::new(), secret: secret.clone().into(), child, _dir: dir };
+        let mut child = Process(serve.spawn()?);
+        let said = child.0.stdout.take().map(listen);
         let url = said.and_then(|said| said.recv_timeout(START).ok());
-        server.url = url.ok_or_else(|| ServerError::Silent(fs::read_to_string(&log).unwrap_or_default()))?;
+        let url = url.ok_or_else(|| ServerError::Silent(fs::read_to_string(&log).unwrap_or_default()))?;
 
-        let added = shopbell(&server._dir.0, &secret)?.args(["operator", "add", operator]).output()?;
+        let added = shopbell()?.args(["operator", "add", operator]).output()?;
         if !added.status.success() {
             return Err(ServerError::Operator(String::from_utf8_lossy(&added.stderr).into_owned()));
         }
-        Ok(server)
+        Ok(Self { url, secret: secret.into(), child, _dir: dir })
     }
 
     /// Its process id.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.child.0.id()
     }
 }
 
-/// This executable, in `dir` and with its database there.
-fn shopbell(dir: &Path, secret: &str) -> io::Result<Command> {
+/// This executable, in `dir`.
+fn shopbell(dir: &Path, secret: &str, database: &str, redis: &str) -> io::Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
     command
         .current_dir(dir)
-        .env("SHOPBELL__DATABASE__URL", format!("sqlite://{}", dir.join("bench.db").display()))
+        .env("SHOPBELL__DATABASE__URL", database)
+        .env("SHOPBELL__REDIS__URL", redis)
         .env("SHOPBELL__HTTP__BIND", "127.0.0.1:0")
         .env("SHOPBELL__AUTH__SECRET", secret)
         .env("SHOPBELL__LIMITS__MESSAGES_PER_SECOND", UNLIMITED)

@@ -1,6 +1,7 @@
 //! The server under load: its address, its tokens, and the REST calls that make a shop with agents for a run.
 
 use std::{
+    net::{SocketAddr, ToSocketAddrs},
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -81,10 +82,29 @@ impl Target {
         Client::login(&self.authority, uid, &token, on_message).await.map(Arc::new)
     }
 
+    /// How many batches the server's journal has written, and how many entries were in them; `None` where it does not tell.
+    pub async fn batches(&self) -> Option<(f64, f64)> {
+        let metrics =
+            self.http.get(format!("http://{}/metrics", self.authority)).send().await.ok()?.text().await.ok()?;
+        let of = |name: &str| {
+            let values = metrics.lines().filter_map(|line| line.strip_prefix(name)?.rsplit_once(' ')?.1.parse().ok());
+            values.reduce(|sum: f64, value: f64| sum + value)
+        };
+        Some((of("shopbell_journal_batch_entries_count")?, of("shopbell_journal_batch_entries_sum")?))
+    }
+
+    /// The way in for sessions.
+    ///
+    /// # Errors
+    /// [`TargetError::Address`] where the host has no address.
+    pub fn door(&self) -> Result<Door, TargetError> {
+        let address = self.authority.to_socket_addrs().ok().and_then(|mut all| all.next());
+        let address = address.ok_or_else(|| TargetError::Address(self.authority.clone()))?;
+        Ok(Door { address, authority: self.authority.clone(), tokens: self.tokens.clone() })
+    }
+
     fn token(&self, uid: &str) -> Result<String, TargetError> {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now = i64::try_from(since.as_secs()).map_err(|_| TargetError::Token)?;
-        self.tokens.mint(uid, None, now, TOKEN_TTL).map_err(|_| TargetError::Token)
+        token(&self.tokens, uid)
     }
 
     async fn post(&self, path: &str, body: Value) -> Result<(), TargetError> {
@@ -102,6 +122,30 @@ impl Target {
         let body = response.text().await.unwrap_or_default();
         Err(TargetError::Refused { path: path.into(), status: status.as_u16(), body, hint })
     }
+}
+
+/// Where sessions begin, and what opens it.
+pub struct Door {
+    pub address: SocketAddr,
+    /// `host:port`.
+    pub authority: String,
+    tokens: Tokens,
+}
+
+impl Door {
+    /// A token of `uid`.
+    ///
+    /// # Errors
+    /// [`TargetError::Token`]
+    pub fn token(&self, uid: &str) -> Result<String, TargetError> {
+        token(&self.tokens, uid)
+    }
+}
+
+fn token(tokens: &Tokens, uid: &str) -> Result<String, TargetError> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = i64::try_from(since.as_secs()).map_err(|_| TargetError::Token)?;
+    tokens.mint(uid, None, now, TOKEN_TTL).map_err(|_| TargetError::Token)
 }
 
 #[cfg(test)]

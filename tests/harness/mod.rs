@@ -22,6 +22,7 @@ mod redis;
 mod rest;
 mod session;
 pub mod talker;
+mod tamper;
 mod token;
 mod wire;
 
@@ -41,6 +42,7 @@ pub use ready::{Asked, Watch};
 pub use redis::TestRedis;
 pub use rest::{Answer, Rest};
 pub use session::{Closed, Session};
+pub use tamper::{Tamper, tampered};
 pub use token::{Claims, now, sign, sign_with};
 pub use wire::{Opcode, Wire, WireFrame};
 

@@ -5,6 +5,7 @@ mod agents;
 mod audit;
 mod bad_input;
 mod bad_wire;
+mod bench;
 mod bounds;
 mod check_back;
 mod check_history;
