@@ -60,6 +60,10 @@ SHOPBELL_BIN=$PWD/target/release/shopbell cargo test --quiet --test proofs --tes
 step 'three nodes behind a balancer'
 PORT=0 SHOPBELL_BIN=$PWD/target/release/shopbell scripts/cluster-demo.sh --once
 
+step 'the measurements, for a moment each'
+cargo build --quiet --release --example echo --example bare_database
+SHOPBELL_BIN=$PWD/target/release/shopbell scripts/bench.sh --short
+
 step 'in the browser'
 tests/browser/run.sh target/release/shopbell
 

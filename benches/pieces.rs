@@ -82,9 +82,9 @@ fn the_state_machine_claims(bencher: Bencher) {
     let mut waiting = conversation();
     waiting.send(UserId(1), Standing::Buyer, Timestamp(2)).expect("a buyer may write");
     let agent = person(2, "agent");
-    bencher
-        .with_inputs(|| waiting.clone())
-        .bench_refs(|conversation| conversation.act(&agent, Standing::Agent(Role::Agent), &Deed::Claim, 0, Timestamp(3)).is_ok());
+    bencher.with_inputs(|| waiting.clone()).bench_refs(|conversation| {
+        conversation.act(&agent, Standing::Agent(Role::Agent), &Deed::Claim, 0, Timestamp(3)).is_ok()
+    });
 }
 
 #[divan::bench(args = [1, 10, 100])]

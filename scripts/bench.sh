@@ -171,7 +171,7 @@ fi
 page=docs/performance.md
 [ -n "$short" ] && page=$dir/performance.md
 [ -n "$soak" ] || echo '{}' >"$out/soak.json"
-POSTGRES=$("$postgres/postgres" --version) REDIS=$(redis-server --version) STORED=$stored SHOPS=$many \
+POSTGRES=$("$postgres/postgres" --version | sed "s,^postgres (,,; s,),,") REDIS=$(redis-server --version) STORED=$stored SHOPS=$many \
   python3 scripts/performance.py "$out" "$page"
 [ -n "$short" ] && cat "$page"
 [ -z "$failed" ] || { echo "faults, or no result, in:$failed" >&2; exit 1; }

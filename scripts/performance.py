@@ -26,17 +26,17 @@ def number(x, unit="", digits=0):
 
 
 def ratio(a, b):
-    return None if a is None or not b else a / b
+    return a / b if a is not None and b else None
 
 
 def percent(x):
     return "–" if x is None else f"{100 * x:.0f} %"
 
 
-def cpu_each(run, what):
-    """The server's CPU in microseconds for each message or delivery."""
-    seconds, count = value(run, "server_cpu_seconds"), value(run, what)
-    return ratio(seconds, count) and 1e6 * seconds / count
+def cpu_each(run, what, whose="server_cpu_seconds"):
+    """CPU in microseconds for each message or delivery."""
+    seconds = ratio(value(run, whose), value(run, what))
+    return None if seconds is None else 1e6 * seconds
 
 
 def others(run):
@@ -66,11 +66,10 @@ for store, name, wanted in (("postgres", "PostgreSQL", 60_000), ("sqlite", "SQLi
     row(run, f"acked and delivered messages a second, closed loop, {name}", number(rate), f"{wanted:,}", met(rate, wanted),
         f"{number(bare)} rows a second by the database alone, in batches of {number(batch)}")
     row(run, f"of what {name} takes alone", percent(share), "60 %", met(share, 0.6))
-    cpu = value(run, "server_cpu_us_per_message")
-    row(run, f"server CPU a message at full load, {name}", number(cpu, " µs", 1), "10 µs" if store == "postgres" else "",
-        met(cpu, 10, True) if store == "postgres" else "",
-        f"database {number(ratio(value(run, 'beside_cpu_seconds'), value(run, 'acked')) and 1e6 * value(run, 'beside_cpu_seconds') / value(run, 'acked'), ' µs', 1)} more"
-        if store == "postgres" else "")
+    cpu, database = value(run, "server_cpu_us_per_message"), cpu_each(run, "acked", "beside_cpu_seconds")
+    is_postgres = store == "postgres"
+    row(run, f"server CPU a message at full load, {name}", number(cpu, " µs", 1), "10 µs" if is_postgres else "",
+        met(cpu, 10, True) if is_postgres else "", f"PostgreSQL and Redis {number(database, ' µs', 1)}" if is_postgres else "")
 fanout = value("fanout", "delivered_per_second")
 row("fanout", "deliveries a second, fan-out to 5 agents, waiting, PostgreSQL", number(fanout), "250,000", met(fanout, 250_000))
 row("echo", "the same frames through a bare echo socket, one thread", number(value("echo", "acked_per_second")), "", "",
@@ -122,9 +121,8 @@ files = value("soak", "descriptors")
 row("soak", "a soak of 20 minutes with 200 connects a second: memory's slope", number(slope and slope / 1048576, " MiB a minute", 2),
     "1 MiB a minute", met(slope, 1048576, True), f"{files[0]:,} files open at first, {files[1]:,} at last" if files else "not run")
 
-faults = {name: report[name] for name in ("lost", "doubled", "out_of_order", "holes", "views", "unfinished")
-          for report in [{fault: sum(run.get(fault) or 0 for run in reports.values())
-                          for fault in ("lost", "doubled", "out_of_order", "holes", "views", "unfinished")}]}
+FAULTS = ("lost", "doubled", "out_of_order", "holes", "views", "unfinished")
+faults = {fault: sum(run.get(fault) or 0 for run in reports.values()) for fault in FAULTS}
 acked = sum(run.get("acked") or 0 for run in reports.values())
 
 
@@ -143,9 +141,10 @@ def said(*command):
 
 
 memory = int((first("/proc/meminfo", "MemTotal") or "0 kB").split()[0]) / 1048576
-machine = (f"{os.cpu_count()} cores ({first('/proc/cpuinfo', 'model name') or platform.machine()}), {memory:.0f} GiB, "
-           f"{platform.system()} {platform.release()}; {os.environ['POSTGRES'].split(')')[-1].split('(')[0].strip() and os.environ['POSTGRES']}; "
-           f"{' '.join(os.environ['REDIS'].split()[:3])}; {said('rustc', '--version')}")
+parts = (f"{os.cpu_count()} cores ({first('/proc/cpuinfo', 'model name') or platform.machine()})", f"{memory:.0f} GiB",
+         f"{platform.system()} {platform.release()}", os.environ["POSTGRES"],
+         " ".join(os.environ["REDIS"].split()[:3]), said("rustc", "--version"))
+machine = ", ".join(parts)
 changed = " and what was not yet committed" if said("git", "status", "--porcelain", "--untracked-files=no") else ""
 commit = said("git", "rev-parse", "--short=10", "HEAD") + changed
 

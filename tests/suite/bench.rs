@@ -6,11 +6,14 @@ fn report(done: &Finished) -> Value {
     serde_json::from_str(&done.stdout).unwrap_or_else(|error| panic!("{error}: {done:?}"))
 }
 
+/// Where nothing else is said.
+const SHORT: [[&str; 2]; 4] = [["--seconds", "0.5"], ["--warmup", "0.1"], ["--buyers", "10"], ["--shops", "2"]];
+
 /// A short run against a server of its own.
 fn bench(args: &[&str]) -> Value {
-    let short =
-        ["bench", "--json", "--seconds", "0.5", "--warmup", "0.1", "--buyers", "10", "--shops", "2", "--bytes", "50"];
-    let done = TestNode::builder().run(&[&short[..], args].concat());
+    let short = SHORT.into_iter().filter(|[option, _]| !args.contains(option)).flatten();
+    let args: Vec<&str> = ["bench", "--json"].into_iter().chain(short).chain(args.iter().copied()).collect();
+    let done = TestNode::builder().run(&args);
     let report = report(&done);
     assert_eq!(done.code, Some(0), "{report:#}");
     for fault in ["lost", "doubled", "out_of_order", "holes", "views", "unfinished", "refused_without_time", "ended"] {

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::bench::{cpu, meter::Figures, progress::Line, target::Door};
 
-/// How long acks wait for company, in microseconds, and how many messages make them go at once: as our own clients do.
+/// How long acks wait for company, in microseconds, as those of our own client; and how many messages make them go at once.
 const ACK_DELAY: u64 = 25_000;
 pub const ACK_AFTER: usize = 64;
 /// How long somebody whose connection has ended stays away, in microseconds.

@@ -119,12 +119,11 @@ impl Engine {
         let end = start.saturating_add(micros(self.plan.time));
         let middle = start + (end - start) / 2;
         let all = self.here;
+        self.measured = (start, end);
         self.begin();
         while self.clock.now() < start && !self.has_said_all() {
             self.turn(start)?;
         }
-        let start = self.clock.now();
-        self.measured = (start, end);
         let (before, worked) = (self.usage(), busy());
         let mut storm = None;
         while self.clock.now() < end && !self.has_said_all() {
@@ -133,7 +132,8 @@ impl Engine {
             }
             self.turn(if self.plan.storm && storm.is_none() { middle } else { end })?;
         }
-        let now = self.clock.now();
+        // Everything may have been said before.
+        let now = self.clock.now().max(start + 1);
         self.measured.1 = now;
         let seconds = (now - start) as f64 / 1e6;
         let measured =
