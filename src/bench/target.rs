@@ -86,11 +86,12 @@ impl Target {
     pub async fn batches(&self) -> Option<(f64, f64)> {
         let metrics =
             self.http.get(format!("http://{}/metrics", self.authority)).send().await.ok()?.text().await.ok()?;
-        let of = |name: &str| {
-            let values = metrics.lines().filter_map(|line| line.strip_prefix(name)?.rsplit_once(' ')?.1.parse().ok());
+        let lines = metrics.lines().filter_map(|line| line.strip_prefix("shopbell_journal_batch_entries"));
+        let of = |what: &str| {
+            let values = lines.clone().filter_map(|line| line.strip_prefix(what)?.rsplit_once(' ')?.1.parse().ok());
             values.reduce(|sum: f64, value: f64| sum + value)
         };
-        Some((of("shopbell_journal_batch_entries_count")?, of("shopbell_journal_batch_entries_sum")?))
+        Some((of("_count")?, of("_sum")?))
     }
 
     /// The way in for sessions.

@@ -115,7 +115,7 @@ impl Ledger {
         }
         let home = talk.conversation;
         let latest = talk.latest;
-        let Some(sent) = talk.get(number) else { return None };
+        let sent = talk.get(number)?;
         let (due, first) = (sent.due, !sent.answered);
         let (before, once) = (sent.seq, !sent.again);
         sent.answered = true;
