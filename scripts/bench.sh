@@ -150,7 +150,7 @@ bench flush $with_redis --kind direct --buyers 1 --messages $messages --window 6
 for store in postgres sqlite; do
   for rows in 1000 $stored; do
     database $store
-    SHOPBELL__DATABASE__URL=$url "$bin" seed --shops 20 --conversations $((rows / 50)) --messages $rows >/dev/null
+    SHOPBELL__DATABASE__URL=$url "$bin" seed --shops 20 --conversations $((rows / 50)) --messages $rows >/dev/null 2>&1
     bench stored-$rows-$store $full $run --window 4
   done
 done
@@ -171,7 +171,7 @@ fi
 page=docs/performance.md
 [ -n "$short" ] && page=$dir/performance.md
 [ -n "$soak" ] || echo '{}' >"$out/soak.json"
-POSTGRES=$("$postgres/postgres" --version | sed "s,^postgres (,,; s,),,") REDIS=$(redis-server --version) STORED=$stored SHOPS=$many \
+POSTGRES=$("$postgres/postgres" --version | sed "s,^postgres (,,; s,),,") REDIS=$(redis-server --version) STORED=$stored SHOPS=$many SHORT=$short \
   python3 scripts/performance.py "$out" "$page"
 [ -n "$short" ] && cat "$page"
 [ -z "$failed" ] || { echo "faults, or no result, in:$failed" >&2; exit 1; }

@@ -148,11 +148,13 @@ machine = ", ".join(parts)
 changed = " and what was not yet committed" if said("git", "status", "--porcelain", "--untracked-files=no") else ""
 commit = said("git", "rev-parse", "--short=10", "HEAD") + changed
 
+warning = "**A short run, which shows that it works: its figures say nothing.**\n\n" if os.environ.get("SHORT") else ""
+
 page.write_text(f"""# Performance
 
 Written by `scripts/bench.sh` on {datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC, of commit {commit}. Nobody edits it: run the script.
 
-The machine: {machine}. Server, database, Redis and load generator share it; the load generator stays on one core.
+{warning}The machine: {machine}. Server, database, Redis and load generator share it; the load generator stays on one core.
 Texts of 200 bytes, durable before `ok`, every delivery acked by the client, search on. In the closed loop 200 buyers with 4 messages under way
 each talk with 20 shops of one agent, claimed. "Others" is how much of the whole machine everybody else took meanwhile: above a few
 per cent, a figure says little. "(generator)": the load generator had no core left, and the server can do more.

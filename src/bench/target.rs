@@ -44,10 +44,7 @@ impl Target {
     /// # Errors
     /// [`TargetError::Address`]; [`TargetError::Http`] if there can be no HTTP client.
     pub fn new(url: &str, secret: &SecretString, operator: &str) -> Result<Self, TargetError> {
-        let bad = || TargetError::Address(url.into());
-        let parsed = Url::parse(url).map_err(|_| bad())?;
-        let host = parsed.host_str().filter(|_| parsed.scheme() == "http").ok_or_else(bad)?;
-        let authority = format!("{host}:{}", parsed.port_or_known_default().ok_or_else(bad)?);
+        let authority = authority(url)?;
         let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build()?;
         let base = format!("http://{authority}/api/v1");
         Ok(Self { base, authority, tokens: Tokens::new(secret), operator: operator.into(), http })
@@ -125,6 +122,14 @@ impl Target {
     }
 }
 
+/// `host:port` of `http://host:port`.
+fn authority(url: &str) -> Result<String, TargetError> {
+    let bad = || TargetError::Address(url.into());
+    let parsed = Url::parse(url).map_err(|_| bad())?;
+    let host = parsed.host_str().filter(|_| parsed.scheme() == "http").ok_or_else(bad)?;
+    Ok(format!("{host}:{}", parsed.port_or_known_default().ok_or_else(bad)?))
+}
+
 /// Where sessions begin, and what opens it.
 pub struct Door {
     pub address: SocketAddr,
@@ -155,11 +160,10 @@ mod tests {
 
     #[test]
     fn only_plain_http_is_an_address() {
-        let target = |url| Target::new(url, &SecretString::from("secret"), "op").map(|target| target.authority);
-        assert_eq!(target("http://127.0.0.1:7800/").unwrap(), "127.0.0.1:7800");
-        assert_eq!(target("http://chat.example").unwrap(), "chat.example:80");
+        assert_eq!(authority("http://127.0.0.1:7800/").unwrap(), "127.0.0.1:7800");
+        assert_eq!(authority("http://chat.example").unwrap(), "chat.example:80");
         for bad in ["https://chat.example", "127.0.0.1:7800", "chat"] {
-            assert!(target(bad).is_err(), "{bad}");
+            assert!(authority(bad).is_err(), "{bad}");
         }
     }
 }
