@@ -25,46 +25,53 @@ if [ ${#packages[@]} -gt 0 ]; then
 fi
 ulimit -n "$(ulimit -Hn)" 2>/dev/null || true
 
-step 'format and lints'
-cargo fmt --check
-cargo clippy --quiet --all-targets -- -D warnings
+# The tests are compiled by Clippy, which is the compiler with its lints: libraries are compiled once for both.
+linted() { RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS=-Dwarnings "$@"; }
 
-step 'licences and bans'
-if [ ! -x target/tools/bin/cargo-deny ]; then
-  CARGO_TARGET_DIR=target/tools/build cargo install --quiet --debug --locked --no-default-features \
-    --root target/tools cargo-deny@0.20.2
-fi
-target/tools/bin/cargo-deny --log-level error check licenses bans sources
+step 'format, lints and the tests compiled'
+cargo fmt --check
+linted cargo test --quiet --no-run --all-targets
+
+step 'the release build'
+cargo build --quiet --release --bins --examples
+release=$PWD/target/release/shopbell
+
+# Compiled while tests wait for servers.
+deny=target/tools/bin/cargo-deny
+[ -x $deny ] || CARGO_TARGET_DIR=target/tools/build nice cargo install --quiet --debug --locked --no-default-features \
+  --root target/tools cargo-deny@0.20.2 &
 
 step 'tests'
-cargo test --quiet --lib --test layers --test outbound --test store --test journal --test socket --test suite
+linted cargo test --quiet --lib --test layers --test outbound --test store --test journal --test socket --test suite
 # These wait for servers more than they work.
-cargo test --quiet --test queue -- --test-threads 6
+linted cargo test --quiet --test queue -- --test-threads 6
 
-step 'the stories again, on PostgreSQL'
-SHOPBELL_TEST_DATABASE=postgres cargo test --quiet --test suite
+step 'the stories again, on PostgreSQL and the release build'
+SHOPBELL_BIN=$release SHOPBELL_TEST_DATABASE=postgres linted cargo test --quiet --test suite
+
+step 'licences and bans'
+wait $!
+$deny --log-level error check licenses bans sources
 
 step 'RFC 6455 conformance'
-scripts/conformance.sh
+linted scripts/conformance.sh
 
 step 'the server against its OpenAPI document'
-scripts/contract.sh
+SHOPBELL_BIN=$release scripts/contract.sh
 
 step 'webhooks, verified by the library of Standard Webhooks'
-scripts/webhooks.sh
+SHOPBELL_BIN=$release scripts/webhooks.sh
 
-step 'proofs and faults, on a release build'
-cargo build --quiet --release
-SHOPBELL_BIN=$PWD/target/release/shopbell cargo test --quiet --test proofs --test faults -- --nocapture --test-threads 1
+step 'proofs and faults, on the release build'
+SHOPBELL_BIN=$release linted cargo test --quiet --test proofs --test faults -- --nocapture --test-threads 1
 
 step 'three nodes behind a balancer'
-PORT=0 SHOPBELL_BIN=$PWD/target/release/shopbell scripts/cluster-demo.sh --once
+PORT=0 SHOPBELL_BIN=$release scripts/cluster-demo.sh --once
 
 step 'the measurements, for a moment each'
-cargo build --quiet --release --example echo --example bare_database
-SHOPBELL_BIN=$PWD/target/release/shopbell scripts/bench.sh --short
+SHOPBELL_BIN=$release scripts/bench.sh --short
 
 step 'in the browser'
-tests/browser/run.sh target/release/shopbell
+tests/browser/run.sh "$release"
 
 step 'done'

@@ -14,7 +14,7 @@ use shopbell::{
 };
 
 /// What one thread allocates another one frees, message after message: glibc's allocator spends a fifth of a node's time on that.
-#[cfg(target_os = "linux")]
+#[cfg(feature = "jemalloc")]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

@@ -89,7 +89,7 @@ impl Feed {
                 let waiting = self.waiting();
                 for (shop, last) in found {
                     if let Some(known) = waiting.get(&shop) {
-                        known.send_if_modified(|known| std::mem::replace(known, Some(last)) != Some(last));
+                        known.send_if_modified(|known| known.replace(last) != Some(last));
                     }
                 }
             }
