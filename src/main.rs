@@ -22,8 +22,6 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 const MISUSED: u8 = 2;
 
 fn main() -> ExitCode {
-    // The cryptography of every TLS connection, whoever makes it.
-    _ = rustls::crypto::ring::default_provider().install_default();
     let cli = Cli::parse();
     let mut flags = cli.options.set;
     let command = cli.command.unwrap_or(Command::Serve { demo: false, bind: None });

@@ -45,6 +45,8 @@ impl Target {
     /// [`TargetError::Address`]; [`TargetError::Http`] if there can be no HTTP client.
     pub fn new(url: &str, secret: &SecretString, operator: &str) -> Result<Self, TargetError> {
         let authority = authority(url)?;
+        // The library asks whose cryptography it would use, even where nothing is encrypted. Only the first call has an effect.
+        _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build()?;
         let base = format!("http://{authority}/api/v1");
         Ok(Self { base, authority, tokens: Tokens::new(secret), operator: operator.into(), http })

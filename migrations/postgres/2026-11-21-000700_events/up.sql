@@ -16,6 +16,10 @@ CREATE TABLE events (
     PRIMARY KEY (shop_id, last)
 );
 
+-- What lives for days or less is not worth the time that compressing it takes.
+ALTER TABLE outbox ALTER COLUMN lines SET STORAGE EXTERNAL;
+ALTER TABLE events ALTER COLUMN lines SET STORAGE EXTERNAL;
+
 CREATE TABLE event_positions (
     shop_id BIGINT PRIMARY KEY,
     last    BIGINT NOT NULL,
