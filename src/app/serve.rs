@@ -8,6 +8,7 @@ use std::{
 
 use actix::prelude::*;
 use secrecy::ExposeSecret;
+use socket2::SockRef;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::oneshot,
@@ -67,6 +68,9 @@ use crate::{
     },
 };
 
+/// Connections that may wait to be accepted: when a node dies, all of its clients come at once, and one too many waits a second for its next
+/// try. The kernel has the last word (`net.core.somaxconn`).
+const BACKLOG: i32 = 4_096;
 /// How often the log is moved into the database file.
 const CHECKPOINT: Duration = Duration::from_secs(1);
 /// How long a drain may take before the process ends all the same. What was answered with `ok` is on disk in any case.
@@ -122,6 +126,7 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Error> {
 
     let listener =
         std::net::TcpListener::bind(&config.bind).map_err(|error| Error::Bind(config.bind.clone(), error))?;
+    SockRef::from(&listener).listen(BACKLOG)?;
     let address = listener.local_addr()?;
     let upkeep = metrics.clone();
     let keep_up = origins.clone();
