@@ -32,7 +32,7 @@ const OLD_SECRET: Duration = Duration::from_secs(24 * 60 * 60);
 #[utoipa::path(
     get,
     path = "/shops/{shop}/check-back",
-    tag = "messages",
+    tag = "prepared",
     params(("shop" = String, Path, description = "The shop")),
     responses(
         (status = 200, description = "Where it is asked", body = schema::CheckBack),
@@ -62,7 +62,7 @@ pub async fn one(node: web::Data<Node>, me: Identity, shop: web::Path<String>) -
 #[utoipa::path(
     post,
     path = "/shops/{shop}/check-back",
-    tag = "messages",
+    tag = "prepared",
     params(("shop" = String, Path, description = "The shop")),
     request_body = schema::NewCheckBack,
     responses(
@@ -117,7 +117,7 @@ pub async fn set(
 #[utoipa::path(
     delete,
     path = "/shops/{shop}/check-back",
-    tag = "messages",
+    tag = "prepared",
     params(("shop" = String, Path, description = "The shop")),
     responses(
         (status = 204, description = "Done"),

@@ -55,6 +55,7 @@ const PAGE: &str = include_str!("../../../web/docs.html");
         (name = "audit", description = "Who did what in a shop, when and whence"),
         (name = "exports", description = "Messages, tickets and audit as files"),
         (name = "records", description = "A shop's conversations"),
+        (name = "prepared", description = "Messages in two phases, tied to a shop's own transactions"),
         (name = "search", description = "A shop's messages by their words"),
         (name = "tickets", description = "A shop's rounds of service"),
         (name = "events", description = "What happens in a shop, for the shop's own systems"),
@@ -341,7 +342,10 @@ mod tests {
             for (method, operation) in item.as_object().unwrap() {
                 let what = format!("{method} {path}");
                 for parameter in operation["parameters"].as_array().into_iter().flatten() {
-                    if parameter["schema"]["example"].is_null() && parameter["name"] != "cursor" {
+                    let schema = &parameter["schema"];
+                    let mut schemas = schema["oneOf"].as_array().into_iter().flatten().chain([schema]);
+                    let is_shown = schemas.any(|schema| !whole(&document, schema)["example"].is_null());
+                    if !is_shown && parameter["name"] != "cursor" {
                         without.push(format!("{what}: {}", parameter["name"]));
                     }
                 }

@@ -40,7 +40,7 @@ use crate::{
 #[utoipa::path(
     post,
     path = "/messages/prepare",
-    tag = "messages",
+    tag = "prepared",
     request_body = schema::Prepare,
     responses(
         (status = 201, description = "Prepared", body = schema::PreparedTicket),
@@ -75,7 +75,7 @@ pub async fn prepare(node: web::Data<Node>, api: web::Data<ApiSettings>, me: Ide
 #[utoipa::path(
     post,
     path = "/messages/commit",
-    tag = "messages",
+    tag = "prepared",
     request_body = schema::Decision,
     responses(
         (status = 201, description = "Stored", body = schema::Sent),
@@ -95,7 +95,7 @@ pub async fn commit(node: web::Data<Node>, me: Identity, body: Body) -> Answer {
 #[utoipa::path(
     post,
     path = "/messages/abort",
-    tag = "messages",
+    tag = "prepared",
     request_body = schema::Decision,
     responses(
         (status = 204, description = "Aborted"),
@@ -168,7 +168,7 @@ impl Shown {
 #[utoipa::path(
     get,
     path = "/shops/{shop}/prepared",
-    tag = "messages",
+    tag = "prepared",
     params(("shop" = String, Path, description = "The shop"), ("state" = Option<schema::Phase>, Query, description = "In this state; `parked` are those that wait for an admin"), ("limit" = Option<u32>, Query, description = "How many, at most 100; 20 where it is absent"), ("cursor" = Option<String>, Query, description = "`next` of the page before", pattern = "^[0-9]{1,18}$")),
     responses(
         (status = 200, description = "A page", body = schema::PreparedMessages),
@@ -193,7 +193,7 @@ pub async fn list(node: web::Data<Node>, me: Identity, shop: web::Path<String>, 
 #[utoipa::path(
     post,
     path = "/shops/{shop}/prepared/{ticket}/commit",
-    tag = "messages",
+    tag = "prepared",
     params(("shop" = String, Path, description = "The shop"), ("ticket" = String, Path, description = "The ticket")),
     responses(
         (status = 201, description = "Stored", body = schema::Sent),
@@ -219,7 +219,7 @@ pub async fn commit_parked(
 #[utoipa::path(
     post,
     path = "/shops/{shop}/prepared/{ticket}/abort",
-    tag = "messages",
+    tag = "prepared",
     params(("shop" = String, Path, description = "The shop"), ("ticket" = String, Path, description = "The ticket")),
     responses(
         (status = 204, description = "Aborted"),

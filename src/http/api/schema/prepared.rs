@@ -11,6 +11,7 @@ use super::{
 /// What has become of a message that was prepared.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(example = "parked")]
 pub enum Phase {
     /// Nobody has decided yet.
     Prepared,

@@ -99,6 +99,7 @@ pub struct NewSecret {
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(example = "dead")]
 pub enum DeliveryState {
     Dead,
     Waiting,
