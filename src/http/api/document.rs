@@ -366,6 +366,14 @@ mod tests {
     }
 
     #[test]
+    fn types_of_events_are_the_same_everywhere() {
+        let json = serde_json::to_value(document()).unwrap();
+        let parameter = parameters::of("types", true).unwrap();
+        let field = &json["components"]["schemas"]["EventGroupChange"]["properties"]["types"];
+        assert_eq!(field["pattern"], parameter["pattern"]);
+    }
+
+    #[test]
     fn the_document_names_what_it_describes() {
         let json = serde_json::to_value(document()).unwrap();
         assert!(json["openapi"].as_str().unwrap().starts_with("3.1"), "{}", json["openapi"]);

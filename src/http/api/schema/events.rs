@@ -142,7 +142,10 @@ pub struct EventGroupChange {
     #[schema(minimum = 0)]
     pub after: Option<i64>,
     /// Types, or groups of them, separated by commas; empty: all.
-    #[schema(max_length = 500, pattern = "^([a-z]+([._][a-z]+)*(,[a-z]+([._][a-z]+)*)*)?$")]
+    #[schema(
+        max_length = 500,
+        pattern = "^((agent|agent[.]off_duty|agent[.]on_duty|conversation|conversation[.]claimed|conversation[.]opened|conversation[.]rated|conversation[.]released|conversation[.]reopened|conversation[.]resolved|conversation[.]transferred|file|file[.]added|message|message[.]deleted|message[.]edited|message[.]recalled|message[.]stored)(,(agent|agent[.]off_duty|agent[.]on_duty|conversation|conversation[.]claimed|conversation[.]opened|conversation[.]rated|conversation[.]released|conversation[.]reopened|conversation[.]resolved|conversation[.]transferred|file|file[.]added|message|message[.]deleted|message[.]edited|message[.]recalled|message[.]stored))*)?$"
+    )]
     pub types: Option<String>,
 }
 
@@ -192,10 +195,14 @@ pub struct EventsTaken {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(minimum = 1, example = 4711)]
+pub struct EventPosition(i64);
+
+#[derive(Serialize, ToSchema)]
 #[schema(example = json!({ "positions": [4711] }))]
 pub struct EventsDone {
-    #[schema(min_items = 1, max_items = 100)]
-    pub positions: Vec<i64>,
+    #[schema(value_type = Vec<EventPosition>, min_items = 1, max_items = 100)]
+    pub positions: Vec<EventPosition>,
 }
 
 #[derive(Serialize, ToSchema)]

@@ -1,13 +1,25 @@
 //! What parameters of one name are everywhere, and an example of each.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::domain::{
+    event::Kind,
     ids::NAME_MAX,
     statistics::{period::Bucket, ticket::Event},
 };
 
 const NAME: &str = "^[A-Za-z0-9_.:@-]+$";
+
+/// Types of events and groups of them, separated by commas.
+fn types() -> String {
+    let names = Kind::ALL.iter().map(|kind| kind.as_str());
+    let groups = names.clone().filter_map(|name| name.split('.').next());
+    let all: BTreeSet<&str> = names.chain(groups).collect();
+    let one = all.into_iter().collect::<Vec<_>>().join("|").replace('.', "[.]");
+    format!("^(({one})(,({one}))*)?$")
+}
 
 /// The JSON schema of a parameter of this name, in the path or the query, with an example in it; `None` for a name that has none.
 pub fn of(name: &str, in_query: bool) -> Option<Value> {
@@ -39,7 +51,7 @@ pub fn of(name: &str, in_query: bool) -> Option<Value> {
         "bucket" => json!({ "type": "string", "enum": Bucket::ALL.map(Bucket::as_str), "example": "day" }),
         "score" => json!({ "type": "integer", "format": "int32", "minimum": 1, "maximum": 5, "example": 5 }),
         "types" => {
-            json!({ "type": "string", "maxLength": 500, "pattern": "^[a-z]+([._][a-z]+)*(,[a-z]+([._][a-z]+)*)*$", "example": "message,conversation.claimed" })
+            json!({ "type": "string", "maxLength": 500, "pattern": types(), "example": "message,conversation.claimed" })
         }
         "wait" => json!({ "type": "integer", "format": "int32", "minimum": 0, "maximum": 30, "example": 0 }),
         "Last-Event-ID" => json!({ "type": "string", "pattern": "^[0-9]{1,18}$", "example": "4711" }),
