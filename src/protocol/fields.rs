@@ -99,7 +99,7 @@ impl<'a> Fields<'a> {
 }
 
 /// A whole number, however it is written: `1.0` is one (JSON Schema, section 6.1.1).
-fn integer(value: &Value) -> Option<i64> {
+pub fn integer(value: &Value) -> Option<i64> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     value.as_i64().or_else(|| value.as_f64().filter(|n| n.fract() == 0.0 && n.abs() < EXACT).map(|n| n as i64))
 }

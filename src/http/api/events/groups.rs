@@ -29,7 +29,7 @@ use crate::{
         schema,
         settings::ApiSettings,
     },
-    protocol::{time::At, told::View},
+    protocol::{fields::integer, time::At, told::View},
     store::{
         Db, audit,
         events::{
@@ -361,5 +361,5 @@ pub async fn ack(node: web::Data<Node>, me: Identity, path: web::Path<(String, S
 
 fn positions(value: &Value) -> Option<Vec<Position>> {
     let positions = value.as_array().filter(|list| (1..=AT_ONCE as usize).contains(&list.len()))?;
-    positions.iter().map(|position| position.as_i64().filter(|position| *position > 0)).collect()
+    positions.iter().map(|position| integer(position).filter(|position| *position > 0)).collect()
 }
