@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use actix_web::{HttpRequest, web};
+use actix_web::web;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
     access,
+    acting::Acting,
     input::{self, Body, Query},
     output::{Answer, Page, created, done, ok},
     schema,
@@ -30,7 +31,7 @@ use crate::{
         people::{Person, Role},
         refusal::Refusal,
     },
-    store::{Db, agents, audit, conversations, events, shops, users},
+    store::{Db, agents, conversations, events, shops, users},
 };
 
 /// The most conversations at a time that an agent may be set to take.
@@ -113,31 +114,27 @@ impl Wanted {
     }
 }
 
-/// A change of an agent, with who makes it and whence.
+/// A change of an agent, with who makes it.
 struct Change {
-    me: Identity,
-    shop: String,
+    acting: Acting,
     uid: String,
     wanted: Wanted,
     hash: Option<String>,
-    address: String,
     /// Whether events are told.
     tells: bool,
 }
 
 impl Change {
-    /// Makes sure that `me` may, before a password costs anything.
+    /// Makes sure that who acts may, before a password costs anything.
     async fn prepare(
-        request: &HttpRequest,
         node: &Node,
         api: &ApiSettings,
-        me: Identity,
-        shop: String,
+        acting: Acting,
         uid: Option<String>,
         body: &Body,
     ) -> Result<Change, Refusal> {
-        let (who, which) = (me.clone(), shop.clone());
-        node.read(move |db| access::manage(db, &who, &which)).await??;
+        let who = acting.clone();
+        node.read(move |db| access::manage(db, &who.me, &who.shop)).await??;
         let uid = match uid {
             Some(uid) => uid,
             None => body.fields().name("uid")?.to_owned(),
@@ -147,8 +144,7 @@ impl Change {
             Some(password) => Some(hash(api, password.clone()).await?),
             None => None,
         };
-        let (address, tells) = (api.address(request).to_string(), node.settings.events);
-        Ok(Change { me, shop, uid, wanted, hash, address, tells })
+        Ok(Change { acting, uid, wanted, hash, tells: node.settings.events })
     }
 
     /// Sets what belongs to the user. Where it had a password, tokens that were got with that are refused.
@@ -173,7 +169,7 @@ impl Change {
     /// A shop keeps an admin, unless an operator decides otherwise: it could not be managed any more.
     fn check_admins(&self, db: &mut Db, shop: ShopId, agent: &agents::Row) -> Result<(), WriteError> {
         let is_admin = agent.role == Role::Admin.as_str() && !agent.disabled;
-        if is_admin && !self.me.operator && !agents::has_admin_besides(db, shop, UserId(agent.user_id))? {
+        if is_admin && !self.acting.me.operator && !agents::has_admin_besides(db, shop, UserId(agent.user_id))? {
             return Err(Refusal::Conflict.into());
         }
         Ok(())
@@ -200,29 +196,20 @@ impl Change {
         before: Option<&Shown>,
         after: Option<&Shown>,
     ) -> Result<(), WriteError> {
-        let text = |agent: &Shown| {
+        let shown = |agent: &Shown| {
             let Shown { name, role, capacity, disabled, .. } = agent;
             json!({ "name": name, "role": role, "capacity": capacity, "disabled": disabled })
         };
-        let after = after.map(text).map(|mut after| {
+        let after = after.map(shown).map(|mut after| {
             if self.hash.is_some() {
                 after["password"] = "set".into();
             }
             if let Some(must) = self.wanted.must_change_password {
                 after["must_change_password"] = must.into();
             }
-            after.to_string()
+            after
         });
-        let act = audit::Act {
-            shop: Some(shop),
-            by: self.me.person.id,
-            address: Some(&self.address),
-            what,
-            subject: &self.uid,
-            before: before.map(|before| text(before).to_string()),
-            after,
-        };
-        Ok(audit::insert(db, &act, now())?)
+        self.acting.record(db, shop, what, &self.uid, [before.map(shown), after])
     }
 }
 
@@ -285,15 +272,8 @@ pub async fn list(node: web::Data<Node>, me: Identity, shop: web::Path<String>, 
         (status = 409, description = "Is an agent already; `name`, `password` or role `bot` of a user that is not of this shop's making alone; or role `bot` of one who has a password: `conflict`"),
     ),
 )]
-pub async fn add(
-    request: HttpRequest,
-    node: web::Data<Node>,
-    api: web::Data<ApiSettings>,
-    me: Identity,
-    shop: web::Path<String>,
-    body: Body,
-) -> Answer {
-    let change = Change::prepare(&request, &node, &api, me, shop.into_inner(), None, &body).await?;
+pub async fn add(node: web::Data<Node>, api: web::Data<ApiSettings>, acting: Acting, body: Body) -> Answer {
+    let change = Change::prepare(&node, &api, acting, None, &body).await?;
     let role = change.wanted.role.ok_or(Refusal::invalid("role"))?;
     if role == Role::Bot {
         change.wanted.check_bot()?;
@@ -302,7 +282,7 @@ pub async fn add(
         return Err(Refusal::invalid("uid").into());
     }
     let (shop, user, agent) = write(&node.journal, move |db| {
-        let shop = access::manage(db, &change.me, &change.shop)??;
+        let shop = change.acting.manage(db)?;
         let id = shop.shop().id;
         let user = match users::by_uid(db, &change.uid)? {
             // A bot is the shop's alone, and nobody who has logged in with a password.
@@ -349,18 +329,16 @@ pub async fn add(
     ),
 )]
 pub async fn change(
-    request: HttpRequest,
     node: web::Data<Node>,
     api: web::Data<ApiSettings>,
-    me: Identity,
+    acting: Acting,
     path: web::Path<(String, String)>,
     body: Body,
 ) -> Answer {
-    let (shop, uid) = path.into_inner();
-    let change = Change::prepare(&request, &node, &api, me, shop, Some(uid), &body).await?;
-    let by = change.me.person.clone();
+    let by = acting.me.person.clone();
+    let change = Change::prepare(&node, &api, acting, Some(path.into_inner().1), &body).await?;
     let (shop, user, good_from, claims, agent) = write(&node.journal, move |db| {
-        let shop = access::manage(db, &change.me, &change.shop)??;
+        let shop = change.acting.manage(db)?;
         let id = shop.shop().id;
         let before = found(db, id, &change.uid)?;
         if change.wanted.is_personal() && !is_own(db, &before.1, id)? || change.wanted.turns(&before.0.role) {
@@ -417,20 +395,12 @@ pub async fn change(
         (status = 409, description = "The shop's last admin, unless by an operator: `conflict`"),
     ),
 )]
-pub async fn remove(
-    request: HttpRequest,
-    node: web::Data<Node>,
-    api: web::Data<ApiSettings>,
-    me: Identity,
-    path: web::Path<(String, String)>,
-) -> Answer {
-    let (shop, uid) = path.into_inner();
-    let by = me.person.clone();
-    let wanted = Wanted::default();
-    let (address, tells) = (api.address(&request).to_string(), node.settings.events);
-    let change = Change { me, shop, uid, wanted, hash: None, address, tells };
+pub async fn remove(node: web::Data<Node>, acting: Acting, path: web::Path<(String, String)>) -> Answer {
+    let by = acting.me.person.clone();
+    let (uid, wanted, tells) = (path.into_inner().1, Wanted::default(), node.settings.events);
+    let change = Change { acting, uid, wanted, hash: None, tells };
     let (shop, person, good_from, claims) = write(&node.journal, move |db| {
-        let shop = access::manage(db, &change.me, &change.shop)??;
+        let shop = change.acting.manage(db)?;
         let id = shop.shop().id;
         let agent = found(db, id, &change.uid)?;
         let person = agent.1.person();

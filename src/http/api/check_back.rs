@@ -2,23 +2,23 @@
 
 use std::time::Duration;
 
-use actix_web::{HttpRequest, web};
+use actix_web::web;
 use serde::Serialize;
 use serde_json::json;
 
 use super::{
     access,
+    acting::Acting,
     input::Body,
     output::{Answer, created, done, ok},
     schema,
-    settings::ApiSettings,
 };
 use crate::{
     actors::{journal::write, node::Node, now, prepared::later, session::Identity},
     auth::webhook_signature,
     domain::{ids::Timestamp, refusal::Refusal},
     protocol::time::At,
-    store::{audit, check_backs},
+    store::check_backs,
 };
 
 /// The longest URL, in bytes.
@@ -70,42 +70,23 @@ pub async fn one(node: web::Data<Node>, me: Identity, shop: web::Path<String>) -
         (status = 403, description = "An agent of the shop, but no admin: `forbidden`"),
     ),
 )]
-pub async fn set(
-    request: HttpRequest,
-    node: web::Data<Node>,
-    api: web::Data<ApiSettings>,
-    me: Identity,
-    shop: web::Path<String>,
-    body: Body,
-) -> Answer {
+pub async fn set(node: web::Data<Node>, acting: Acting, body: Body) -> Answer {
     #[derive(Serialize)]
     struct Made {
         url: String,
         secret: String,
     }
-    let may = {
-        let (me, shop) = (me.clone(), shop.clone());
-        node.read(move |db| access::manage(db, &me, &shop)).await?
-    };
-    may?;
+    let who = acting.clone();
+    node.read(move |db| access::manage(db, &who.me, &who.shop)).await??;
     let url = body.fields().text("url", 1, URL_MAX)?.to_owned();
     node.outbound.guard().check(&url).await.map_err(|_| Refusal::invalid("url"))?;
-    let (address, secret) = (api.address(&request).to_string(), webhook_signature::new_secret());
+    let secret = webhook_signature::new_secret();
     let made = Made { url: url.clone(), secret: secret.clone() };
     write(&node.journal, move |db| {
-        let (id, at) = (access::manage(db, &me, &shop)??.shop().id, now());
-        let before = check_backs::find(db, id)?.map(|row| json!({ "url": row.url }).to_string());
+        let (id, at) = (acting.manage(db)?.shop().id, now());
+        let before = check_backs::find(db, id)?.map(|row| json!({ "url": row.url }));
         check_backs::set(db, id, &url, &secret, at, later(at, OLD_SECRET))?;
-        let act = audit::Act {
-            shop: Some(id),
-            by: me.person.id,
-            address: Some(&address),
-            what: "check_back.changed",
-            subject: &shop,
-            before,
-            after: Some(json!({ "url": url }).to_string()),
-        };
-        Ok(audit::insert(db, &act, at)?)
+        acting.record(db, id, "check_back.changed", &acting.shop, [before, Some(json!({ "url": url }))])
     })
     .await?;
     created(made)
@@ -125,28 +106,12 @@ pub async fn set(
         (status = 404, description = "No such shop, or it is asked nowhere: `not_found`"),
     ),
 )]
-pub async fn remove(
-    request: HttpRequest,
-    node: web::Data<Node>,
-    api: web::Data<ApiSettings>,
-    me: Identity,
-    shop: web::Path<String>,
-) -> Answer {
-    let address = api.address(&request).to_string();
+pub async fn remove(node: web::Data<Node>, acting: Acting) -> Answer {
     write(&node.journal, move |db| {
-        let id = access::manage(db, &me, &shop)??.shop().id;
+        let id = acting.manage(db)?.shop().id;
         let row = check_backs::find(db, id)?.ok_or(Refusal::NotFound)?;
         check_backs::remove(db, id)?;
-        let act = audit::Act {
-            shop: Some(id),
-            by: me.person.id,
-            address: Some(&address),
-            what: "check_back.removed",
-            subject: &shop,
-            before: Some(json!({ "url": row.url }).to_string()),
-            after: None,
-        };
-        Ok(audit::insert(db, &act, now())?)
+        acting.record(db, id, "check_back.removed", &acting.shop, [Some(json!({ "url": row.url })), None])
     })
     .await?;
     done()

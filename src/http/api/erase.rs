@@ -2,21 +2,22 @@
 
 use std::time::Duration;
 
-use actix_web::{HttpRequest, web};
+use actix_web::web;
 use serde::Serialize;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
     access,
+    acting::Acting,
     input::Body,
     output::{Answer, accepted, ok},
     schema,
     settings::ApiSettings,
 };
 use crate::{
-    actors::{erasure, journal::write, node::Node, now, session::Identity},
+    actors::{erasure, journal::write, node::Node, now},
     domain::{permission::Permission, refusal::Refusal},
-    store::{audit, erasures, users},
+    store::{erasures, users},
 };
 
 /// The answer waits so long for the end.
@@ -50,19 +51,12 @@ struct Shown {
         (status = 404, description = "No such shop, or somebody who has never written in it: `not_found`"),
     ),
 )]
-pub async fn erase(
-    request: HttpRequest,
-    node: web::Data<Node>,
-    api: web::Data<ApiSettings>,
-    me: Identity,
-    shop: web::Path<String>,
-    body: Body,
-) -> Answer {
-    let (shop, uid) = (shop.into_inner(), body.fields().name("uid")?.to_owned());
-    let (asked, who, name) = (uid.clone(), me.clone(), shop.clone());
+pub async fn erase(node: web::Data<Node>, api: web::Data<ApiSettings>, acting: Acting, body: Body) -> Answer {
+    let uid = body.fields().name("uid")?.to_owned();
+    let (asked, who) = (uid.clone(), acting.clone());
     let person = node
         .read(move |db| {
-            let shop = match access::permitted(db, &who, &name, Permission::ErasePerson)? {
+            let shop = match access::permitted(db, &who.me, &who.shop, Permission::ErasePerson)? {
                 Ok(row) => row.shop().id,
                 Err(refusal) => return Ok(Err(refusal)),
             };
@@ -71,22 +65,12 @@ pub async fn erase(
             Ok(if erasures::has_been(db, shop, person)? { Ok(person) } else { Err(Refusal::NotFound) })
         })
         .await??;
-    let (subject, address) = (uid.clone(), api.address(&request).to_string());
+    let subject = uid.clone();
     let erasure = write(&node.journal, move |db| {
-        let shop = access::permitted(db, &me, &shop, Permission::ErasePerson)??.shop().id;
-        let (by, at) = (me.person.id, now());
-        let (erasure, is_new) = erasures::ask(db, shop, person, by, at)?;
+        let shop = acting.permitted(db, Permission::ErasePerson)?.shop().id;
+        let (erasure, is_new) = erasures::ask(db, shop, person, acting.me.person.id, now())?;
         if is_new {
-            let act = audit::Act {
-                shop: Some(shop),
-                by,
-                address: Some(&address),
-                what: "person.erased",
-                subject: &subject,
-                before: None,
-                after: None,
-            };
-            audit::insert(db, &act, at)?;
+            acting.record(db, shop, "person.erased", &subject, [None, None])?;
         }
         Ok(erasure)
     })

@@ -1,16 +1,16 @@
 //! API keys of a shop's programs: made by its admins, shown once, and good until they are revoked.
 
-use actix_web::{HttpRequest, web};
+use actix_web::web;
 use serde::Serialize;
 use serde_json::json;
 
 use super::{
     access,
+    acting::Acting,
     input::{self, Body, Query},
     output::{Answer, Page, created, done, ok},
     schema,
     session::end_sessions,
-    settings::ApiSettings,
 };
 use crate::{
     actors::{
@@ -21,14 +21,14 @@ use crate::{
     },
     auth::api_key,
     domain::{
-        ids::{Timestamp, UserId},
+        ids::{ShopId, Timestamp, UserId},
         people::Role,
         permission::Permission,
         refusal::Refusal,
         scope::Scope,
     },
     protocol::{fields::Fields, time::At},
-    store::{Db, agents, api_keys, audit, shops, users},
+    store::{Db, agents, api_keys, users},
 };
 
 /// How many good ones a shop has.
@@ -78,30 +78,11 @@ fn scopes(fields: Fields<'_>) -> Result<Vec<Scope>, Refusal> {
     scopes.ok_or(Refusal::invalid("scopes"))
 }
 
-/// Who makes or revokes one, and whence.
-struct Admin {
-    me: Identity,
-    shop: String,
-    address: String,
-}
-
-impl Admin {
-    fn of(me: Identity, shop: String, api: &ApiSettings, request: &HttpRequest) -> Admin {
-        Admin { me, shop, address: api.address(request).to_string() }
-    }
-
-    fn enter(&self, db: &mut Db) -> Result<shops::Row, WriteError> {
-        Ok(access::permitted(db, &self.me, &self.shop, Permission::Integrate)??)
-    }
-
-    /// Keys are told apart by their names and last letters; the key itself is nowhere.
-    fn record(&self, db: &mut Db, what: &str, shop: &shops::Row, key: &Shown) -> Result<(), WriteError> {
-        let text = json!({ "name": key.name, "scopes": key.scopes, "uid": key.uid, "hint": key.hint }).to_string();
-        let (before, after) = if key.revoked_at.is_some() { (Some(text), None) } else { (None, Some(text)) };
-        let (shop, by, address) = (Some(shop.shop().id), self.me.person.id, Some(&*self.address));
-        let act = audit::Act { shop, by, address, what, subject: &key.id.to_string(), before, after };
-        Ok(audit::insert(db, &act, now())?)
-    }
+/// Keys are told apart by their names and last letters; the key itself is nowhere.
+fn record(acting: &Acting, db: &mut Db, what: &str, shop: ShopId, key: &Shown) -> Result<(), WriteError> {
+    let shown = json!({ "name": key.name, "scopes": key.scopes, "uid": key.uid, "hint": key.hint });
+    let change = if key.revoked_at.is_some() { [Some(shown), None] } else { [None, Some(shown)] };
+    acting.record(db, shop, what, &key.id.to_string(), change)
 }
 
 /// API keys.
@@ -142,15 +123,7 @@ pub async fn list(node: web::Data<Node>, me: Identity, shop: web::Path<String>, 
         (status = 409, description = "There are a hundred good ones: `conflict`"),
     ),
 )]
-pub async fn add(
-    request: HttpRequest,
-    node: web::Data<Node>,
-    api: web::Data<ApiSettings>,
-    me: Identity,
-    shop: web::Path<String>,
-    body: Body,
-) -> Answer {
-    let admin = Admin::of(me, shop.into_inner(), &api, &request);
+pub async fn add(node: web::Data<Node>, acting: Acting, body: Body) -> Answer {
     let fields = body.fields();
     let name = input::display_name(fields, "name")?.ok_or(Refusal::invalid("name"))?;
     let scopes = scopes(fields)?;
@@ -162,24 +135,23 @@ pub async fn add(
     let key = api_key::new();
     let (hash, hint) = (api_key::hash(&key), api_key::hint(&key).to_owned());
     let mut made = write(&node.journal, move |db| {
-        let shop = admin.enter(db)?;
-        let id = shop.shop().id;
+        let id = acting.permitted(db, Permission::Integrate)?.shop().id;
         if api_keys::count(db, id)? >= KEYS_MAX {
             return Err(Refusal::Conflict.into());
         }
         let user = match &bot {
             Some(uid) => users::by_uid(db, uid)?.map(|user| UserId(user.id)).ok_or(Refusal::invalid("uid"))?,
-            None => admin.me.person.id,
+            None => acting.me.person.id,
         };
         if bot.is_some() && agents::role(db, id, user)? != Some(Role::Bot) {
             return Err(Refusal::invalid("uid").into());
         }
-        let made_by = admin.me.person.id;
+        let made_by = acting.me.person.id;
         let new = api_keys::New { user, made_by, name: &name, hash: &hash, hint: &hint, scopes: &scopes };
         let row = api_keys::insert(db, id, new, now())?;
         let user = users::by_id(db, user)?.ok_or(Refusal::NotFound)?;
         let made = Shown::of((row, user));
-        admin.record(db, "key.added", &shop, &made)?;
+        record(&acting, db, "key.added", id, &made)?;
         Ok(made)
     })
     .await?;
@@ -199,25 +171,17 @@ pub async fn add(
         (status = 403, description = "No admin: `forbidden`"),
     ),
 )]
-pub async fn revoke(
-    request: HttpRequest,
-    node: web::Data<Node>,
-    api: web::Data<ApiSettings>,
-    me: Identity,
-    path: web::Path<(String, String)>,
-) -> Answer {
-    let (shop, id) = path.into_inner();
-    let admin = Admin::of(me, shop, &api, &request);
-    let id = input::number(&id)?;
+pub async fn revoke(node: web::Data<Node>, acting: Acting, path: web::Path<(String, String)>) -> Answer {
+    let id = input::number(&path.1)?;
     let ended = write(&node.journal, move |db| {
-        let shop = admin.enter(db)?;
-        let (row, user) = api_keys::find(db, shop.shop().id, id)?.ok_or(Refusal::NotFound)?;
+        let shop = acting.permitted(db, Permission::Integrate)?.shop().id;
+        let (row, user) = api_keys::find(db, shop, id)?.ok_or(Refusal::NotFound)?;
         let user_id = UserId(user.id);
         if !api_keys::revoke(db, id, now())? {
             return Ok(None);
         }
-        let revoked = Shown::of(api_keys::find(db, shop.shop().id, id)?.ok_or(Refusal::NotFound)?);
-        admin.record(db, "key.revoked", &shop, &revoked)?;
+        let revoked = Shown::of(api_keys::find(db, shop, id)?.ok_or(Refusal::NotFound)?);
+        record(&acting, db, "key.revoked", shop, &revoked)?;
         // An admin's own tokens have nothing to do with the key.
         let is_bot = row.scopes().contains(&Scope::Bot);
         Ok(if is_bot { Some((user_id, super::session::revoke(db, user_id, 0)?)) } else { None })

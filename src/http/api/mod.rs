@@ -22,10 +22,12 @@
 //! | `events` | what happens in a shop, for the shop's own systems |
 //! | `schema`, `document` | the OpenAPI document and its page; bodies have a file for each group of routes |
 //! | `access` | who may manage a shop, and who may read in it |
+//! | `acting` | who changes something in a shop, whence, and what the audit keeps of it |
 //! | `idempotency` | the same request again |
 //! | `settings`, `input`, `output` | what all of them keep to, read and write |
 
 mod access;
+mod acting;
 mod agents;
 mod audit;
 mod check_back;

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use actix_web::{HttpRequest, web};
+use actix_web::web;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::{
     access,
+    acting::Acting,
     input::{Body, Query},
     messages::sent,
     output::{Answer, Page, created, done, ok},
@@ -202,14 +203,8 @@ pub async fn list(node: web::Data<Node>, me: Identity, shop: web::Path<String>, 
         (status = 409, description = "It was aborted: `conflict`"),
     ),
 )]
-pub async fn commit_parked(
-    request: HttpRequest,
-    node: web::Data<Node>,
-    api: web::Data<ApiSettings>,
-    me: Identity,
-    path: web::Path<(String, String)>,
-) -> Answer {
-    let (row, decider) = of_shop(&request, &node, &api, me, path.into_inner()).await?;
+pub async fn commit_parked(node: web::Data<Node>, acting: Acting, path: web::Path<(String, String)>) -> Answer {
+    let (row, decider) = of_shop(&node, acting, path.into_inner().1).await?;
     sent(prepared::commit(&node, &row, decider).await?)
 }
 
@@ -227,27 +222,16 @@ pub async fn commit_parked(
         (status = 409, description = "It was committed: `conflict`"),
     ),
 )]
-pub async fn abort_parked(
-    request: HttpRequest,
-    node: web::Data<Node>,
-    api: web::Data<ApiSettings>,
-    me: Identity,
-    path: web::Path<(String, String)>,
-) -> Answer {
-    let (row, decider) = of_shop(&request, &node, &api, me, path.into_inner()).await?;
+pub async fn abort_parked(node: web::Data<Node>, acting: Acting, path: web::Path<(String, String)>) -> Answer {
+    let (row, decider) = of_shop(&node, acting, path.into_inner().1).await?;
     prepared::abort(&node, &row, decider).await?;
     done()
 }
 
 /// What was prepared in a shop, for its admins.
-async fn of_shop(
-    request: &HttpRequest,
-    node: &Node,
-    api: &ApiSettings,
-    me: Identity,
-    (shop, ticket): (String, String),
-) -> Result<(Row, Decider), Refusal> {
-    let decider = Decider::Admin { by: me.person.id, address: api.address(request).to_string().into() };
+async fn of_shop(node: &Node, acting: Acting, ticket: String) -> Result<(Row, Decider), Refusal> {
+    let Acting { me, shop, address } = acting;
+    let decider = Decider::Admin { by: me.person.id, address: address.into() };
     let found = node.read(move |db| match access::permitted(db, &me, &shop, Permission::DecidePrepared)? {
         Ok(shop) if is_ticket(&ticket) => Ok(Ok(store::by_ticket(db, &ticket)?.filter(|row| row.shop_id == shop.id))),
         Ok(_) => Ok(Ok(None)),

@@ -1,15 +1,15 @@
 //! Canned replies: a shop's, written by its admins, and each agent's own.
 
-use actix_web::{HttpRequest, web};
+use actix_web::web;
 use serde::Serialize;
 use serde_json::json;
 
 use super::{
     access,
+    acting::Acting,
     input::{self, Body, Query},
     output::{Answer, Page, created, done, ok},
     schema,
-    settings::ApiSettings,
 };
 use crate::{
     actors::{
@@ -25,7 +25,7 @@ use crate::{
         reply::{self, Names},
     },
     protocol::{fields::Fields, time::At},
-    store::{Db, audit, conversations, people::People, replies, shops},
+    store::{Db, conversations, people::People, replies, shops},
 };
 
 /// What a message may have.
@@ -158,30 +158,21 @@ fn cursor(cursor: &str) -> Result<replies::Cursor, Refusal> {
     Ok((shortcut.to_owned(), id))
 }
 
-/// Who writes, and whence.
-struct Writer {
-    me: Identity,
-    shop: String,
-    address: String,
-}
+/// Who writes.
+struct Writer(Acting);
 
 impl Writer {
-    fn of(me: Identity, shop: String, api: &ApiSettings, request: &HttpRequest) -> Writer {
-        Writer { me, shop, address: api.address(request).to_string() }
-    }
-
     /// The shop, if this user may write its replies, or with `own` those of its own there.
     fn enter(&self, db: &mut Db, own: bool) -> Result<shops::Row, WriteError> {
-        let may = if own { access::work(db, &self.me, &self.shop)? } else { access::manage(db, &self.me, &self.shop)? };
-        Ok(may?)
+        if own { Ok(access::work(db, &self.0.me, &self.0.shop)??) } else { self.0.manage(db) }
     }
 
     /// A reply that this user may write. That somebody else has one of its own, nobody learns.
     fn find(&self, db: &mut Db, id: i64) -> Result<(shops::Row, replies::Row), WriteError> {
-        let shop = access::read_settings(db, &self.me, &self.shop, false)??;
+        let shop = access::read_settings(db, &self.0.me, &self.0.shop, false)??;
         let row = replies::find(db, shop.shop().id, id)?.ok_or(Refusal::NotFound)?;
         match row.owner_id {
-            Some(owner) if owner != self.me.person.id.0 => Err(Refusal::NotFound.into()),
+            Some(owner) if owner != self.0.me.person.id.0 => Err(Refusal::NotFound.into()),
             owner => Ok((self.enter(db, owner.is_some())?, row)),
         }
     }
@@ -195,18 +186,8 @@ impl Writer {
         after: Option<&replies::Row>,
     ) -> Result<(), WriteError> {
         let Some(row) = after.or(before).filter(|row| row.owner_id.is_none()) else { return Ok(()) };
-        let text =
-            |row: &replies::Row| json!({ "group": row.group, "shortcut": row.shortcut, "text": row.text }).to_string();
-        let act = audit::Act {
-            shop: Some(ShopId(row.shop_id)),
-            by: self.me.person.id,
-            address: Some(&self.address),
-            what,
-            subject: &row.shortcut,
-            before: before.map(text),
-            after: after.map(text),
-        };
-        Ok(audit::insert(db, &act, now())?)
+        let shown = |row: &replies::Row| json!({ "group": row.group, "shortcut": row.shortcut, "text": row.text });
+        self.0.record(db, ShopId(row.shop_id), what, &row.shortcut, [before.map(shown), after.map(shown)])
     }
 }
 
@@ -224,15 +205,8 @@ impl Writer {
         (status = 409, description = "There is one with this shortcut, or there are a thousand: `conflict`"),
     ),
 )]
-pub async fn add(
-    request: HttpRequest,
-    node: web::Data<Node>,
-    api: web::Data<ApiSettings>,
-    me: Identity,
-    shop: web::Path<String>,
-    body: Body,
-) -> Answer {
-    let writer = Writer::of(me, shop.into_inner(), &api, &request);
+pub async fn add(node: web::Data<Node>, acting: Acting, body: Body) -> Answer {
+    let writer = Writer(acting);
     let fields = body.fields();
     let own = fields.maybe("own", serde_json::Value::as_bool)?.unwrap_or(false);
     let shortcut = shortcut(fields)?.ok_or(Refusal::invalid("shortcut"))?;
@@ -240,7 +214,7 @@ pub async fn add(
     let group = group(fields)?.unwrap_or_default();
     let made = write(&node.journal, move |db| {
         let shop = writer.enter(db, own)?.shop().id;
-        let owner = own.then_some(writer.me.person.id);
+        let owner = own.then_some(writer.0.me.person.id);
         if replies::count(db, shop, owner)? >= REPLIES_MAX {
             return Err(Refusal::Conflict.into());
         }
@@ -267,17 +241,8 @@ pub async fn add(
         (status = 409, description = "There is another one with this shortcut: `conflict`"),
     ),
 )]
-pub async fn change(
-    request: HttpRequest,
-    node: web::Data<Node>,
-    api: web::Data<ApiSettings>,
-    me: Identity,
-    path: web::Path<(String, String)>,
-    body: Body,
-) -> Answer {
-    let (shop, id) = path.into_inner();
-    let writer = Writer::of(me, shop, &api, &request);
-    let id = input::number(&id)?;
+pub async fn change(node: web::Data<Node>, acting: Acting, path: web::Path<(String, String)>, body: Body) -> Answer {
+    let (writer, id) = (Writer(acting), input::number(&path.1)?);
     let fields = body.fields();
     let wanted = replies::Change { group: group(fields)?, shortcut: shortcut(fields)?, text: text(fields)? };
     let changed = write(&node.journal, move |db| {
@@ -309,16 +274,8 @@ pub async fn change(
         (status = 403, description = "An agent of the shop, but no admin: `forbidden`"),
     ),
 )]
-pub async fn remove(
-    request: HttpRequest,
-    node: web::Data<Node>,
-    api: web::Data<ApiSettings>,
-    me: Identity,
-    path: web::Path<(String, String)>,
-) -> Answer {
-    let (shop, id) = path.into_inner();
-    let writer = Writer::of(me, shop, &api, &request);
-    let id = input::number(&id)?;
+pub async fn remove(node: web::Data<Node>, acting: Acting, path: web::Path<(String, String)>) -> Answer {
+    let (writer, id) = (Writer(acting), input::number(&path.1)?);
     write(&node.journal, move |db| {
         let (_, before) = writer.find(db, id)?;
         replies::delete(db, id)?;

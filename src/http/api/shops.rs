@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     access,
+    acting::Acting,
     input::{self, Body, Query},
     output::{Answer, Page, created, ok},
     schema,
@@ -73,8 +74,8 @@ impl Settings {
     }
 
     /// What the audit keeps.
-    fn record(row: &shops::Row) -> Option<String> {
-        serde_json::to_string(&Settings::of(row)).ok()
+    fn record(row: &shops::Row) -> Option<Value> {
+        serde_json::to_value(Settings::of(row)).ok()
     }
 }
 
@@ -194,7 +195,7 @@ pub async fn make(
             what: "shop.created",
             subject: &shop,
             before: None,
-            after: Settings::record(&row),
+            after: Settings::record(&row).map(|after| after.to_string()),
         };
         audit::insert(db, &act, now())?;
         Ok(row)
@@ -234,40 +235,20 @@ pub async fn one(node: web::Data<Node>, me: Identity, shop: web::Path<String>) -
         (status = 403, description = "An agent of the shop, but no admin: `forbidden`"),
     ),
 )]
-pub async fn change(
-    request: HttpRequest,
-    node: web::Data<Node>,
-    api: web::Data<ApiSettings>,
-    known: web::Data<Origins>,
-    me: Identity,
-    shop: web::Path<String>,
-    body: Body,
-) -> Answer {
-    let may = {
-        let (me, shop) = (me.clone(), shop.clone());
-        node.read(move |db| access::manage(db, &me, &shop)).await?
-    };
-    may?;
+pub async fn change(node: web::Data<Node>, known: web::Data<Origins>, acting: Acting, body: Body) -> Answer {
+    let who = acting.clone();
+    node.read(move |db| access::manage(db, &who.me, &who.shop)).await??;
     let wanted = wanted(body.fields())?;
     if wanted.disabled.is_some() {
-        access::operate(&me)?;
+        access::operate(&acting.me)?;
     }
-    let address = api.address(&request).to_string();
     let changed = write(&node.journal, move |db| {
-        let before = access::manage(db, &me, &shop)??;
+        let before = acting.manage(db)?;
         let id = before.shop().id;
         shops::update(db, id, &wanted)?;
         let after = shops::by_id(db, id)?.ok_or(Refusal::NotFound)?;
-        let act = audit::Act {
-            shop: Some(id),
-            by: me.person.id,
-            address: Some(&address),
-            what: "shop.changed",
-            subject: &shop,
-            before: Settings::record(&before),
-            after: Settings::record(&after),
-        };
-        audit::insert(db, &act, now())?;
+        let change = [&before, &after].map(Settings::record);
+        acting.record(db, id, "shop.changed", &acting.shop, change)?;
         Ok(after)
     })
     .await?;

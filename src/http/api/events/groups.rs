@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use actix_web::{HttpRequest, web};
+use actix_web::web;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -24,14 +24,14 @@ use crate::{
     },
     http::api::{
         access,
+        acting::Acting,
         input::{Body, Query},
         output::{Answer, Page, created, done, ok},
         schema,
-        settings::ApiSettings,
     },
     protocol::{fields::integer, time::At, told::View},
     store::{
-        Db, audit,
+        Db,
         events::{
             self,
             groups::{self, Row, State},
@@ -151,21 +151,13 @@ pub async fn one(node: web::Data<Node>, me: Identity, path: web::Path<(String, S
         (status = 410, description = "What came next is not kept any more: `gone`"),
     ),
 )]
-pub async fn set(
-    request: HttpRequest,
-    node: web::Data<Node>,
-    api: web::Data<ApiSettings>,
-    me: Identity,
-    path: web::Path<(String, String)>,
-    body: Body,
-) -> Answer {
-    let (shop, name) = path.into_inner();
+pub async fn set(node: web::Data<Node>, acting: Acting, path: web::Path<(String, String)>, body: Body) -> Answer {
+    let (_, name) = path.into_inner();
     let fields = body.fields();
     let after = fields.maybe_integer("after", 0, Position::MAX)?;
     let wanted = fields.maybe_text("types", 0, TYPES_MAX)?.map(|names| types(Some(names))).transpose()?;
-    let address = api.address(&request).to_string();
     let (is_new, group) = write_aside(&node.journal, move |db| {
-        let id = access::permitted(db, &me, &shop, Permission::ReadEvents)??.shop().id;
+        let id = acting.permitted(db, Permission::ReadEvents)?.shop().id;
         if !ids::is_name(&name) {
             return Err(Refusal::NotFound.into());
         }
@@ -197,7 +189,7 @@ pub async fn set(
         let group = shown(db, row)?;
         let what = if before.is_some() { "event_group.changed" } else { "event_group.added" };
         let then = json!({ "types": group.types, "position": group.position });
-        record(db, id, &me, &address, what, &name, Some(then))?;
+        acting.record(db, id, what, &name, [None, Some(then)])?;
         Ok((before.is_none(), group))
     })
     .await?;
@@ -217,37 +209,15 @@ pub async fn set(
         (status = 403, description = "An agent of the shop, but no admin, or an operator: `forbidden`"),
     ),
 )]
-pub async fn delete(
-    request: HttpRequest,
-    node: web::Data<Node>,
-    api: web::Data<ApiSettings>,
-    me: Identity,
-    path: web::Path<(String, String)>,
-) -> Answer {
-    let (shop, name) = path.into_inner();
-    let address = api.address(&request).to_string();
+pub async fn delete(node: web::Data<Node>, acting: Acting, path: web::Path<(String, String)>) -> Answer {
+    let (_, name) = path.into_inner();
     write_aside(&node.journal, move |db| {
-        let (id, group) = found(db, &me, &shop, &name)?;
+        let (id, group) = found(db, &acting.me, &acting.shop, &name)?;
         groups::delete(db, &group)?;
-        record(db, id, &me, &address, "event_group.removed", &name, None)
+        acting.record(db, id, "event_group.removed", &name, [None, None])
     })
     .await?;
     done()
-}
-
-fn record(
-    db: &mut Db,
-    shop: ShopId,
-    me: &Identity,
-    address: &str,
-    what: &str,
-    subject: &str,
-    after: Option<Value>,
-) -> Result<(), WriteError> {
-    let after = after.map(|after| after.to_string());
-    let act =
-        audit::Act { shop: Some(shop), by: me.person.id, address: Some(address), what, subject, before: None, after };
-    Ok(audit::insert(db, &act, now())?)
 }
 
 #[derive(Serialize)]

@@ -26,6 +26,7 @@ use serde_json::json;
 use self::table::{Source, What};
 use super::{
     access,
+    acting::Acting,
     files::serve::is_key,
     input::Body,
     output::{Answer, created},
@@ -37,7 +38,6 @@ use crate::{
         journal::write,
         node::{Node, blocking},
         now,
-        session::Identity,
     },
     domain::{
         ids::{Timestamp, UserId},
@@ -46,7 +46,7 @@ use crate::{
     },
     export::{Format, Table},
     protocol::time::{self, At},
-    store::{agents, audit, exports, pool::Readers, shops},
+    store::{agents, exports, pool::Readers, shops},
 };
 
 pub use running::Running;
@@ -85,28 +85,16 @@ fn name(shop: &str, what: What, format: Format) -> String {
         (status = 429, description = "Too many links that nobody has used: `rate_limited`"),
     ),
 )]
-pub async fn make(
-    request: HttpRequest,
-    node: web::Data<Node>,
-    api: web::Data<ApiSettings>,
-    me: Identity,
-    shop: web::Path<String>,
-    body: Body,
-) -> Answer {
-    let may = {
-        let (me, shop) = (me.clone(), shop.clone());
-        node.read(move |db| access::permitted(db, &me, &shop, Permission::Export)).await?
-    };
-    may?;
+pub async fn make(node: web::Data<Node>, acting: Acting, body: Body) -> Answer {
+    let who = acting.clone();
+    node.read(move |db| access::permitted(db, &who.me, &who.shop, Permission::Export)).await??;
     let fields = body.fields();
     let (format, what) = (fields.word("format", Format::parse)?, fields.word("what", What::parse)?);
     let at = |name: &str| fields.maybe(name, |value| value.as_str().and_then(time::parse));
     let (from, to) = (at("from")?.unwrap_or(Timestamp(0)), at("to")?.unwrap_or(now()));
-    let address = api.address(&request).to_string();
     let key = format!("{:032x}", rand::random::<u128>());
     let made = write(&node.journal, move |db| {
-        let row = access::permitted(db, &me, &shop, Permission::Export)??;
-        let (id, at) = (row.shop().id, now());
+        let (id, at) = (acting.permitted(db, Permission::Export)?.shop().id, now());
         exports::remove_expired(db, at)?;
         if exports::count(db, id, at)? >= LINKS {
             return Err(Refusal::RateLimited { retry_after_ms: TTL_MS.unsigned_abs() }.into());
@@ -115,7 +103,7 @@ pub async fn make(
         let link = exports::Row {
             key: key.clone(),
             shop_id: id.0,
-            by_user: me.person.id.0,
+            by_user: acting.me.person.id.0,
             format: format.as_str().to_owned(),
             what: what.as_str().to_owned(),
             from_at: from.0,
@@ -124,17 +112,8 @@ pub async fn make(
         };
         exports::insert(db, &link)?;
         let asked = json!({"format": link.format, "what": link.what, "from": At(from), "to": At(to)});
-        let act = audit::Act {
-            shop: Some(id),
-            by: me.person.id,
-            address: Some(&address),
-            what: "export.created",
-            subject: &shop,
-            before: None,
-            after: Some(asked.to_string()),
-        };
-        audit::insert(db, &act, at)?;
-        Ok(Made { url: format!("/exports/{key}/{}", name(&shop, what, format)), expires_at: At(expires_at) })
+        acting.record(db, id, "export.created", &acting.shop, [None, Some(asked)])?;
+        Ok(Made { url: format!("/exports/{key}/{}", name(&acting.shop, what, format)), expires_at: At(expires_at) })
     })
     .await?;
     created(made)

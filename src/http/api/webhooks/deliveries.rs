@@ -1,16 +1,16 @@
 //! What waits for an endpoint, and what are dead letters there: looked at, and sent again.
 
-use actix_web::{HttpRequest, web};
+use actix_web::web;
 use serde::Serialize;
 use serde_json::json;
 
 use super::{
     super::{
         access,
+        acting::Acting,
         input::{self, Body, Query},
         output::{Answer, Page, ok},
         schema,
-        settings::ApiSettings,
     },
     Admin,
 };
@@ -126,21 +126,13 @@ pub async fn list(node: web::Data<Node>, me: Identity, path: web::Path<(String, 
         (status = 404, description = "No such webhook, or no dead letter of it at `position`: `not_found`"),
     ),
 )]
-pub async fn retry(
-    request: HttpRequest,
-    node: web::Data<Node>,
-    api: web::Data<ApiSettings>,
-    me: Identity,
-    path: web::Path<(String, String)>,
-    body: Body,
-) -> Answer {
+pub async fn retry(node: web::Data<Node>, acting: Acting, path: web::Path<(String, String)>, body: Body) -> Answer {
     #[derive(Serialize)]
     struct Retried {
         events: usize,
     }
-    let (shop, id) = path.into_inner();
-    let admin = Admin::enter(&request, &node, &api, me, shop).await?;
-    let id = input::number(&id)?;
+    let admin = Admin::enter(&node, acting).await?;
+    let id = input::number(&path.1)?;
     let only = body.fields().maybe_integer("position", 1, i64::MAX)?;
     let events = write(&node.journal, move |db| {
         let row = admin.find(db, id)?;
@@ -148,8 +140,8 @@ pub async fn retry(
         if events == 0 && only.is_some() {
             return Err(Refusal::NotFound.into());
         }
-        let after = json!({ "events": events, "position": only }).to_string();
-        admin.record(db, "webhook.retried", &row, None, Some(after))?;
+        let after = json!({ "events": events, "position": only });
+        admin.record(db, "webhook.retried", &row, [None, Some(after)])?;
         Ok(events)
     })
     .await?;

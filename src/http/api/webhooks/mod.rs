@@ -4,16 +4,16 @@ pub mod deliveries;
 
 use std::time::Duration;
 
-use actix_web::{HttpRequest, web};
+use actix_web::web;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
     access,
+    acting::Acting,
     input::{self, Body, Query},
     output::{Answer, Page, created, done, ok},
     schema,
-    settings::ApiSettings,
 };
 use crate::{
     actors::{
@@ -30,7 +30,7 @@ use crate::{
         refusal::Refusal,
     },
     protocol::{fields::Fields, time::At},
-    store::{Db, audit, deliveries as queue, events, shops, webhooks as store},
+    store::{Db, deliveries as queue, events, shops, webhooks as store},
 };
 
 /// How many a shop has.
@@ -85,35 +85,24 @@ impl Shown {
     }
 
     /// What the audit keeps.
-    fn record(&self) -> String {
-        json!({ "url": self.url, "types": self.types, "state": self.state }).to_string()
+    fn record(&self) -> Value {
+        json!({ "url": self.url, "types": self.types, "state": self.state })
     }
 }
 
-/// Who manages a shop's endpoints, and whence. What is said in a shop is not for operators.
-pub struct Admin {
-    me: Identity,
-    shop: String,
-    address: String,
-}
+/// Who manages a shop's endpoints. What is said in a shop is not for operators.
+struct Admin(Acting);
 
 impl Admin {
     /// Somebody who may: an address that is named by others is not even looked at.
-    async fn enter(
-        request: &HttpRequest,
-        node: &Node,
-        api: &ApiSettings,
-        me: Identity,
-        shop: String,
-    ) -> Result<Admin, Refusal> {
-        let admin = Admin { me, shop, address: api.address(request).to_string() };
-        let (me, shop) = (admin.me.clone(), admin.shop.clone());
-        node.read(move |db| access::permitted(db, &me, &shop, Permission::Integrate)).await??;
-        Ok(admin)
+    async fn enter(node: &Node, acting: Acting) -> Result<Admin, Refusal> {
+        let who = acting.clone();
+        node.read(move |db| access::permitted(db, &who.me, &who.shop, Permission::Integrate)).await??;
+        Ok(Admin(acting))
     }
 
     fn shop(&self, db: &mut Db) -> Result<shops::Row, WriteError> {
-        Ok(access::permitted(db, &self.me, &self.shop, Permission::Integrate)??)
+        self.0.permitted(db, Permission::Integrate)
     }
 
     fn find(&self, db: &mut Db, id: i64) -> Result<store::Row, WriteError> {
@@ -121,17 +110,8 @@ impl Admin {
         Ok(store::find(db, shop, id)?.ok_or(Refusal::NotFound)?)
     }
 
-    fn record(
-        &self,
-        db: &mut Db,
-        what: &str,
-        row: &store::Row,
-        before: Option<String>,
-        after: Option<String>,
-    ) -> Result<(), WriteError> {
-        let (shop, by, address) = (Some(row.shop()), self.me.person.id, Some(&*self.address));
-        let act = audit::Act { shop, by, address, what, subject: &row.id.to_string(), before, after };
-        Ok(audit::insert(db, &act, now())?)
+    fn record(&self, db: &mut Db, what: &str, row: &store::Row, change: [Option<Value>; 2]) -> Result<(), WriteError> {
+        self.0.record(db, row.shop(), what, &row.id.to_string(), change)
     }
 }
 
@@ -201,15 +181,8 @@ pub async fn list(node: web::Data<Node>, me: Identity, shop: web::Path<String>, 
         (status = 409, description = "There are twenty: `conflict`"),
     ),
 )]
-pub async fn add(
-    request: HttpRequest,
-    node: web::Data<Node>,
-    api: web::Data<ApiSettings>,
-    me: Identity,
-    shop: web::Path<String>,
-    body: Body,
-) -> Answer {
-    let admin = Admin::enter(&request, &node, &api, me, shop.into_inner()).await?;
+pub async fn add(node: web::Data<Node>, acting: Acting, body: Body) -> Answer {
+    let admin = Admin::enter(&node, acting).await?;
     let fields = body.fields();
     let (types, secret) = (types(fields)?.unwrap_or_default(), secret(fields)?);
     let url = url(&node, fields).await?.ok_or(Refusal::invalid("url"))?;
@@ -222,7 +195,7 @@ pub async fn add(
         let position = events::kept(db, shop)?.last;
         let row = store::insert(db, shop, (&url, &types, &secret), position, now())?;
         let made = Shown::of(db, &row)?;
-        admin.record(db, "webhook.added", &row, None, Some(made.record()))?;
+        admin.record(db, "webhook.added", &row, [None, Some(made.record())])?;
         Ok(made)
     })
     .await?;
@@ -244,17 +217,9 @@ pub async fn add(
         (status = 403, description = "No admin: `forbidden`"),
     ),
 )]
-pub async fn change(
-    request: HttpRequest,
-    node: web::Data<Node>,
-    api: web::Data<ApiSettings>,
-    me: Identity,
-    path: web::Path<(String, String)>,
-    body: Body,
-) -> Answer {
-    let (shop, id) = path.into_inner();
-    let admin = Admin::enter(&request, &node, &api, me, shop).await?;
-    let id = input::number(&id)?;
+pub async fn change(node: web::Data<Node>, acting: Acting, path: web::Path<(String, String)>, body: Body) -> Answer {
+    let admin = Admin::enter(&node, acting).await?;
+    let id = input::number(&path.1)?;
     let fields = body.fields();
     let (types, disabled) = (types(fields)?, fields.maybe("disabled", Value::as_bool)?);
     let wanted = store::Change { url: url(&node, fields).await?, types, disabled };
@@ -263,7 +228,7 @@ pub async fn change(
         store::update(db, id, &wanted, now())?;
         let after = admin.find(db, id)?;
         let (shown_before, shown) = (Shown::of(db, &before)?, Shown::of(db, &after)?);
-        admin.record(db, "webhook.changed", &after, Some(shown_before.record()), Some(shown.record()))?;
+        admin.record(db, "webhook.changed", &after, [Some(shown_before.record()), Some(shown.record())])?;
         Ok(shown)
     })
     .await?;
@@ -282,21 +247,14 @@ pub async fn change(
         (status = 403, description = "No admin: `forbidden`"),
     ),
 )]
-pub async fn remove(
-    request: HttpRequest,
-    node: web::Data<Node>,
-    api: web::Data<ApiSettings>,
-    me: Identity,
-    path: web::Path<(String, String)>,
-) -> Answer {
-    let (shop, id) = path.into_inner();
-    let admin = Admin::enter(&request, &node, &api, me, shop).await?;
-    let id = input::number(&id)?;
+pub async fn remove(node: web::Data<Node>, acting: Acting, path: web::Path<(String, String)>) -> Answer {
+    let admin = Admin::enter(&node, acting).await?;
+    let id = input::number(&path.1)?;
     write(&node.journal, move |db| {
         let row = admin.find(db, id)?;
         let before = Shown::of(db, &row)?.record();
         store::delete(db, id)?;
-        admin.record(db, "webhook.removed", &row, Some(before), None)
+        admin.record(db, "webhook.removed", &row, [Some(before), None])
     })
     .await?;
     done()
@@ -315,17 +273,9 @@ pub async fn remove(
         (status = 403, description = "No admin: `forbidden`"),
     ),
 )]
-pub async fn rotate(
-    request: HttpRequest,
-    node: web::Data<Node>,
-    api: web::Data<ApiSettings>,
-    me: Identity,
-    path: web::Path<(String, String)>,
-    body: Body,
-) -> Answer {
-    let (shop, id) = path.into_inner();
-    let admin = Admin::enter(&request, &node, &api, me, shop).await?;
-    let id = input::number(&id)?;
+pub async fn rotate(node: web::Data<Node>, acting: Acting, path: web::Path<(String, String)>, body: Body) -> Answer {
+    let admin = Admin::enter(&node, acting).await?;
+    let id = input::number(&path.1)?;
     let fields = body.fields();
     let secret = secret(fields)?;
     let overlap = fields.maybe_integer("overlap_s", 0, OVERLAP_MAX)?.unwrap_or(OVERLAP);
@@ -335,7 +285,7 @@ pub async fn rotate(
         admin.find(db, id)?;
         store::rotate(db, id, &secret, Timestamp(now().0 + overlap), now())?;
         let row = admin.find(db, id)?;
-        admin.record(db, "webhook.secret", &row, None, None)?;
+        admin.record(db, "webhook.secret", &row, [None, None])?;
         Ok(Shown::of(db, &row)?)
     })
     .await?;
