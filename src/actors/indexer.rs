@@ -94,6 +94,7 @@ impl Work {
         if self.backlog.is_empty() && Instant::now() >= self.compare_at {
             self.compare().await?;
         }
+        metrics::gauge!("shopbell_search_backlog").set(self.backlog.len() as f64);
         let (now, since) = (super::now(), Timestamp(self.indexed.0 - OVERLAP_MS));
         metrics::gauge!("shopbell_search_lag_seconds").set(now.since(self.indexed) as f64 / 1_000.0);
         let look = self.node.read(move |db| Ok((store::behind(db, since, CONVERSATIONS)?, store::is_changed(db)?)));

@@ -1,8 +1,18 @@
-//! What proofs print, and what they read from the machine.
+//! What proofs print, what they read from the machine, and the databases that they try.
+
+use std::time::{Duration, Instant};
 
 use rand::{SeedableRng, rngs::StdRng};
-use shopbell_harness::{TestNode, long};
-use tokio::sync::{Mutex, MutexGuard};
+use shopbell::{
+    domain::ids::Timestamp,
+    store::{location::Location, search},
+};
+use shopbell_harness::{TestNode, TestPostgres, long};
+use tempfile::TempDir;
+use tokio::{
+    sync::{Mutex, MutexGuard},
+    time::sleep,
+};
 
 /// Waits for the machine to be this proof's alone, as far as proofs go.
 pub async fn alone() -> MutexGuard<'static, ()> {
@@ -13,6 +23,23 @@ pub async fn alone() -> MutexGuard<'static, ()> {
 /// `full` in a long run, else `short`.
 pub fn sized<T>(short: T, full: T) -> T {
     if long() { full } else { short }
+}
+
+/// An empty database of each kind, by its name, and where SQLite's is.
+pub fn databases() -> (TempDir, [(&'static str, String); 2]) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let sqlite = format!("sqlite://{}", directory.path().join("shopbell.db").display());
+    (directory, [("SQLite", sqlite), ("PostgreSQL", TestPostgres::shared().fresh_database())])
+}
+
+/// Waits until all messages are in the index for search; gives how long that took.
+pub async fn until_indexed(url: &str) -> Duration {
+    let began = Instant::now();
+    let mut db = Location::parse(url).expect("a database").reader().expect("connected");
+    while !search::behind(&mut db, Timestamp(0), 1).expect("read").is_empty() {
+        sleep(Duration::from_millis(100)).await;
+    }
+    began.elapsed()
 }
 
 /// Randomness that can be had again: its seed is printed.

@@ -1,23 +1,19 @@
 //! How long a search takes, on both databases, whether a word is rare or in every other message.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, time::Instant};
 
 use diesel::prelude::*;
 use shopbell::{
-    domain::{ids::Timestamp, search::words},
+    domain::search::words,
     protocol::content::searched,
     store::{
         location::Location,
         schema::{conversations, messages, shops},
-        search,
     },
 };
-use shopbell_harness::{NodeBuilder, Rest, TestNode, TestPostgres, long};
+use shopbell_harness::{NodeBuilder, Rest, TestNode, long};
 
-use crate::figures::{alone, quantile, sized};
+use crate::figures::{alone, databases, quantile, sized, until_indexed};
 
 /// Milliseconds within which a page must be there.
 const AT_MOST: f64 = 20.0;
@@ -26,14 +22,9 @@ const UNTIL: &str = "2026-11-01T00:00:00Z";
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_search_is_quick() {
     let _alone = alone().await;
-    let url = TestPostgres::shared().fresh_database();
-    let on_sqlite = TestNode::builder_without_database();
-    let path = tempfile::tempdir().expect("a directory");
-    let sqlite = format!("sqlite://{}", path.path().join("shopbell.db").display());
-    for (name, builder, url) in
-        [("SQLite", on_sqlite, sqlite), ("PostgreSQL", TestNode::builder_without_database(), url)]
-    {
-        measure(name, builder.database(&url), &url).await;
+    let (_directory, databases) = databases();
+    for (name, url) in databases {
+        measure(name, TestNode::builder_without_database().database(&url), &url).await;
     }
 }
 
@@ -43,12 +34,9 @@ async fn measure(database: &str, builder: NodeBuilder, url: &str) {
     let seeded = builder.run(&["seed", "--messages", &messages, "--conversations", conversations, "--until", UNTIL]);
     assert_eq!(seeded.code, Some(0), "{}", seeded.stderr);
     let node = builder.start().await;
-    let started = Instant::now();
+    let took = until_indexed(url).await.as_secs_f64();
+    println!("figure: search on {database}: {count} messages indexed in {took:.0} s");
     let mut db = Location::parse(url).unwrap().reader().unwrap();
-    while !search::behind(&mut db, Timestamp(0), 1).unwrap().is_empty() {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    println!("figure: search on {database}: {count} messages indexed in {:.0} s", started.elapsed().as_secs_f64());
     let (id, shop): (i64, String) =
         shops::table.order(shops::id).select((shops::id, shops::shop)).first(&mut db).unwrap();
     let texts: Vec<String> = messages::table

@@ -1,6 +1,8 @@
 //! `shopbell seed`: a server on it answers as on any other.
 
-use shopbell_harness::{TestNode, json};
+use std::time::Instant;
+
+use shopbell_harness::{PATIENCE, TestNode, json};
 
 #[tokio::test]
 async fn a_seeded_shop_is_looked_at_and_goes_on() {
@@ -34,4 +36,29 @@ async fn a_seeded_shop_is_looked_at_and_goes_on() {
     let sent = node.rest(buyer).post("/messages", body).await.expect(201);
     let known = inbox.iter().find(|summary| summary["id"] == sent["conversation"]).expect("the same conversation");
     assert_eq!(sent["seq"], known["last_seq"].as_u64().unwrap() + 1);
+}
+
+#[tokio::test]
+async fn operators_see_when_a_seeded_shop_is_indexed() {
+    let builder = TestNode::builder();
+    let few = ["seed", "--shops", "1", "--conversations", "100", "--messages", "3000", "--agents-per-shop", "3"];
+    let seeded = builder.run(&few);
+    assert_eq!(seeded.code, Some(0), "{seeded:?}");
+    let node = builder.start().await;
+    let (admin, began) = (node.rest("admin@shop-01"), Instant::now());
+    while !String::from_utf8_lossy(&node.anonymous().get("//metrics").await.bytes).contains("search_backlog 0\n") {
+        assert!(began.elapsed() < PATIENCE, "the index is not said to be complete");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    // Then everything is found: of each conversation something that its buyer has said, the oldest ones too.
+    for summary in admin.get("/shops/shop-01/conversations?limit=100").await.expect(200)["items"].as_array().unwrap() {
+        let page = admin.get(&format!("/conversations/{}/messages?limit=50&after=0", summary["id"])).await.expect(200);
+        let is_short = |text: &&str| (1..=30).contains(&text.chars().count());
+        let of_buyer = page["items"].as_array().unwrap().iter().filter(|item| item["from"]["role"] == "buyer");
+        let Some(text) = of_buyer.filter_map(|item| item["content"]["text"].as_str()).find(is_short) else { continue };
+        let encoded: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let uid = summary["buyer"]["uid"].as_str().unwrap();
+        let found = admin.get(&format!("/shops/shop-01/messages?q={encoded}&uid={uid}")).await.expect(200);
+        assert!(!found["items"].as_array().unwrap().is_empty(), "{text} is not found");
+    }
 }
