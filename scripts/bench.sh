@@ -52,8 +52,8 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT TERM
 
-# PostgreSQL does not run as root. Its settings are its own defaults, but for the log of changes, which would else be kept small by
-# checkpoints every few seconds.
+# PostgreSQL does not run as root. Its settings are its own defaults, but for those that docs/operations.md tells to change: its log of
+# changes would else be kept small by checkpoints every few seconds, and what it has in memory would not hold what was said a moment ago.
 as_postgres=()
 mkdir "$dir/pg"
 if [ "$(id -u)" = 0 ]; then
@@ -62,7 +62,7 @@ if [ "$(id -u)" = 0 ]; then
 fi
 (cd /; "${as_postgres[@]}" "$postgres/initdb" -D "$dir/pg/data" -U shopbell --auth trust --encoding UTF8 --locale C >/dev/null
   "${as_postgres[@]}" "$postgres/pg_ctl" -D "$dir/pg/data" -w -l "$dir/pg/log" \
-    -o "-c listen_addresses= -c unix_socket_directories=$dir/pg -c max_wal_size=4GB" start >/dev/null)
+    -o "-c listen_addresses= -c unix_socket_directories=$dir/pg -c max_wal_size=4GB -c shared_buffers=1GB" start >/dev/null)
 postmaster=$(head -1 "$dir/pg/data/postmaster.pid")
 redis_port=$((20000 + RANDOM % 10000))
 while (: <"/dev/tcp/127.0.0.1/$redis_port") 2>/dev/null; do redis_port=$((redis_port + 1)); done

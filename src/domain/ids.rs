@@ -46,6 +46,11 @@ impl Timestamp {
     pub fn since(self, earlier: Timestamp) -> i64 {
         (self.0 - earlier.0).max(0)
     }
+
+    /// Whole seconds since 1970, of which this is in the last.
+    pub fn second(self) -> i64 {
+        self.0.div_euclid(1_000)
+    }
 }
 
 /// The longest `uid` or shop name, in characters (all of them ASCII).

@@ -4,6 +4,7 @@ use diesel::prelude::*;
 
 use super::{
     Db,
+    conversations::active_since,
     schema::{conversations as t, users},
 };
 use crate::domain::ids::{ConversationId, Seq, ShopId, Timestamp, UserId};
@@ -29,7 +30,7 @@ type Columns = (i64, Option<i64>, i64, i64, i64, i64, i64, Option<i64>, Option<i
 /// The conversations with a message or a change of state or claim since `since`.
 pub fn conversations(db: &mut Db, since: Timestamp) -> QueryResult<Vec<Glimpse>> {
     let rows: Vec<Columns> = t::table
-        .filter(t::updated_at.ge(since.0))
+        .filter(active_since(since))
         .select((
             t::id,
             t::shop_id,

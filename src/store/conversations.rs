@@ -50,6 +50,8 @@ pub struct Row {
     pub created_at: i64,
     pub updated_at: i64,
     pub revision: i64,
+    /// `updated_at` in whole seconds: what is ordered by it is, within an index, by this.
+    pub updated_second: i64,
 }
 
 const DIRECT: &str = "direct";
@@ -97,6 +99,7 @@ impl Row {
             ticket: c.ticket,
             created_at: c.created_at.0,
             updated_at: c.updated_at.0,
+            updated_second: c.updated_at.second(),
         }
     }
 
@@ -145,6 +148,13 @@ impl Row {
             updated_at: Timestamp(self.updated_at),
         })
     }
+}
+
+/// With a message, or a change of state or claim, at `from` or later.
+#[diesel::dsl::auto_type(no_type_alias)]
+pub fn active_since(from: Timestamp) -> _ {
+    let (second, at): (i64, i64) = (from.second(), from.0);
+    t::updated_second.ge(second).and(t::updated_at.ge(at))
 }
 
 /// What has become of an attempt to take conversations.
@@ -350,7 +360,7 @@ pub fn insert(db: &mut Db, conversations: &[Arc<Conversation>]) -> QueryResult<(
 
 /// Writes what can change of conversations; who is in them cannot. Of those that have `moved`, it is only the cursors.
 ///
-/// SQLite writes every index anew that has a column which is set, changed or not: so no more columns are set than must be.
+/// SQLite writes every index anew that has a column which is set, changed or not: those with an index are set where one has changed.
 pub fn update(db: &mut Db, changed: &[Arc<Conversation>], moved: &[Arc<Conversation>]) -> QueryResult<()> {
     if let Db::Postgres(db) = db {
         return run_together(db, updating(changed, moved));
@@ -370,7 +380,7 @@ pub fn updating(changed: &[Arc<Conversation>], moved: &[Arc<Conversation>]) -> O
          first_unread = k.first_unread, first_said = k.first_said, second_delivered = k.second_delivered, \
          second_read = k.second_read, second_unread = k.second_unread, second_said = k.second_said, \
          waiting_since = k.waiting_since, opened_at = k.opened_at, opened_seq = k.opened_seq, returned = k.returned, \
-         ticket = k.ticket, updated_at = k.updated_at, revision = k.revision FROM",
+         ticket = k.ticket, updated_at = k.updated_at, revision = k.revision, updated_second = k.updated_second FROM",
     )
     .column(all().map(|row| row.id))
     .column(all_as_they_are().map(|c| state_of(c)))
@@ -392,18 +402,17 @@ pub fn updating(changed: &[Arc<Conversation>], moved: &[Arc<Conversation>]) -> O
     .column(all().map(|row| row.ticket))
     .column(all().map(|row| row.updated_at))
     .column(all().map(|row| row.revision))
+    .column(all().map(|row| row.updated_second))
     .then(
         "AS k (id, state, claimed_by, claim_version, last_seq, first_delivered, first_read, first_unread, first_said, \
          second_delivered, second_read, second_unread, second_said, waiting_since, opened_at, opened_seq, returned, \
-         ticket, updated_at, revision) WHERE c.id = k.id",
+         ticket, updated_at, revision, updated_second) WHERE c.id = k.id",
     );
     (!rows.is_empty()).then_some(statement)
 }
 
 fn update_one(db: &mut Db, row: Row) -> QueryResult<()> {
     let claim = (
-        t::state.eq(row.state),
-        t::claimed_by.eq(row.claimed_by),
         t::claim_version.eq(row.claim_version),
         t::waiting_since.eq(row.waiting_since),
         t::opened_at.eq(row.opened_at),
@@ -426,6 +435,12 @@ fn update_one(db: &mut Db, row: Row) -> QueryResult<()> {
         t::second_read.eq(row.second_read),
         t::second_unread.eq(row.second_unread),
     );
+    // A claim never changes hands without its version.
+    let is_other = (t::claim_version.ne(row.claim_version))
+        .or(t::state.ne(row.state.clone()))
+        .or(t::updated_second.ne(row.updated_second));
+    let indexed = (t::state.eq(row.state), t::claimed_by.eq(row.claimed_by), t::updated_second.eq(row.updated_second));
+    diesel::update(t::table.find(row.id).filter(is_other)).set(indexed).execute(db)?;
     diesel::update(t::table.find(row.id)).set((claim, messages, cursors)).execute(db).map(drop)
 }
 
@@ -569,10 +584,10 @@ fn rows(
         query = query.filter(t::first_user.eq(buyer.0));
     }
     if let Some(from) = filter.from {
-        query = query.filter(t::updated_at.ge(from.0));
+        query = query.filter(active_since(from));
     }
     if let Some(to) = filter.to {
-        query = query.filter(t::updated_at.lt(to.0));
+        query = query.filter(t::updated_second.le(to.second()).and(t::updated_at.lt(to.0)));
     }
     if let Some(q) = &filter.q {
         let q = q.to_ascii_lowercase();
@@ -583,9 +598,10 @@ fn rows(
         query = query.filter(exists(users::table.filter(party.and(named).and(users::id.ne(user.0)))));
     }
     if let Some((at, id)) = after {
-        query = query.filter(t::updated_at.lt(at.0).or(t::updated_at.eq(at.0).and(t::id.lt(id.0))));
+        let before = t::updated_at.lt(at.0).or(t::updated_at.eq(at.0).and(t::id.lt(id.0)));
+        query = query.filter(t::updated_second.le(at.second()).and(before));
     }
-    query.order((t::updated_at.desc(), t::id.desc())).limit(limit as i64).load(db)
+    query.order((t::updated_second.desc(), t::updated_at.desc(), t::id.desc())).limit(limit as i64).load(db)
 }
 
 /// The conversations of a shop that are not resolved.

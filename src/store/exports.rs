@@ -97,7 +97,7 @@ pub fn messages(
     let first = if place.seq > 0 { place.conversation } else { place.conversation + 1 };
     let ids: Vec<i64> = c::table
         .filter(c::shop_id.eq(shop.0).and(c::id.ge(first)))
-        .filter(c::updated_at.ge(span.from.0).and(c::created_at.lt(span.to.0)))
+        .filter(conversations::active_since(span.from).and(c::created_at.lt(span.to.0)))
         .order(c::id)
         .limit(limit as i64)
         .select(c::id)

@@ -68,6 +68,7 @@ diesel::table! {
         created_at -> BigInt,
         updated_at -> BigInt,
         revision -> BigInt,
+        updated_second -> BigInt,
     }
 }
 

@@ -6,6 +6,7 @@ use diesel::{prelude::*, sql_types};
 
 use super::{
     Db, Error,
+    conversations::active_since,
     nodes::{DEAD_MS, now_ms},
     pool::Readers,
     schema::{agent_sessions, agents, conversations, messages, nodes, tickets as t},
@@ -115,7 +116,7 @@ fn older(db: &mut Db, shop: ShopId, span: Span) -> QueryResult<Vec<Row>> {
     let active = conversations::shop_id
         .eq(shop.0)
         .and(conversations::state.eq_any(["waiting", "claimed"]))
-        .and(conversations::updated_at.ge(from));
+        .and(active_since(span.from));
     let open: Vec<Row> = t::table
         .inner_join(conversations::table.on(conversations::id.eq(t::conversation_id)))
         .filter(before.and(t::resolved_at.is_null()))

@@ -10,6 +10,8 @@ use diesel::{
     sql_types::{Array, BigInt, Binary, Bool, Nullable, SmallInt, Text},
 };
 
+use super::search::vector::{TsVector, Vector};
+
 /// `before unnest(columns…) after`, with rows of `T`.
 pub struct Unnest<'a, T = ()> {
     before: &'static str,
@@ -51,6 +53,7 @@ columns! {
     MaybeText, Option<&'a str>, Nullable<Text>;
     Bytes, &'a [u8], Binary;
     Bool, bool, Bool;
+    Vectors, &'a Vector, TsVector;
 }
 
 /// Begins a statement.

@@ -282,6 +282,21 @@ fn messages_of_one_millisecond_and_a_thousand_of_a_word() {
 }
 
 #[test]
+fn one_word_over_and_over_in_a_long_message() {
+    each(|place: Place| {
+        let mut world = place.world();
+        let (shop, ann) = (world.shop("acme"), world.user("ann"));
+        let conversation = world.support(&shop, &ann);
+        let said = format!("first {} last", vec!["again"; 20_000].join(" "));
+        world.say(conversation, &ann, &said);
+        assert_eq!(index(&mut world.db), 1);
+        for (typed, count) in [("first", 1), ("again", 1), ("last", 1), ("\"first again again\"", 1), ("never", 0)] {
+            assert_eq!(found(&mut world.db, &sought(&shop, typed)).len(), count, "{typed}");
+        }
+    });
+}
+
+#[test]
 fn what_was_there_before_the_index_is_indexed() {
     each(|place: Place| {
         let Corpus { mut world, shop, .. } = corpus(&place);

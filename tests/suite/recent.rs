@@ -170,7 +170,7 @@ async fn pages_of_what_happened_at_once() {
         let mut buyer = scene.node.buyer(&format!("c{n}")).await;
         all.insert(0, buyer.opens("acme", "hi").await);
     }
-    super::stored::Stored::of(&scene.node).run("UPDATE conversations SET updated_at = 1000");
+    super::stored::Stored::of(&scene.node).run("UPDATE conversations SET updated_at = 1000, updated_second = 1");
     let (mut seen, mut query) = (Vec::new(), "?limit=2".to_owned());
     loop {
         let page = scene.a1.rest.get(&format!("/shops/acme/conversations{query}")).await.expect(200);

@@ -134,6 +134,7 @@ copied! {
         created_at: i64,
         updated_at: i64,
         revision: i64,
+        updated_second: i64,
     }
     messages (conversation_id: BigInt, seq: BigInt), 2_000 {
         conversation_id: i64,

@@ -113,7 +113,14 @@ impl Deciding<'_> {
     fn answer(&mut self, command: &Command) -> Answer {
         match self.command(command) {
             Ok(outcome) => Answer::Outcome(outcome),
-            Err(Stop::Refused(refusal)) => Answer::Refused(refusal),
+            Err(Stop::Refused(refusal)) => match self.trusted_key(command) {
+                // It may have been stored while it was allowed, and then it is `ok`.
+                Some(key) => {
+                    self.needs.keys.insert(key);
+                    Answer::Later
+                }
+                None => Answer::Refused(refusal),
+            },
             Err(Stop::Elsewhere) => Answer::Later,
             Err(Stop::Missing) => {
                 if let Act::Send { client_id, .. } = &command.act {
@@ -185,7 +192,7 @@ impl Deciding<'_> {
         now: Timestamp,
     ) -> Result<Outcome, Stop> {
         // Both are looked for before either is missed, so that they are asked for at once.
-        let (stored, place) = (self.stored(by.id, client_id), self.place(by, to));
+        let (stored, place) = (self.stored(by.id, client_id, self.facts.trusts_keys), self.place(by, to));
         if let Some(Stored { conversation, seq, at, digest }) = stored? {
             let same = match place {
                 Ok(Place::Known(id)) => id == conversation && digest == content.digest,
@@ -674,7 +681,8 @@ impl Deciding<'_> {
         }
     }
 
-    fn stored(&mut self, sender: UserId, client_id: &Arc<str>) -> Result<Option<Stored>, Stop> {
+    /// What is stored under a key; nothing, where keys that nobody has asked for are trusted to be new.
+    fn stored(&mut self, sender: UserId, client_id: &Arc<str>, trusts: bool) -> Result<Option<Stored>, Stop> {
         let key = (sender, client_id.clone());
         if let Some(stored) = self.stored.get(&key) {
             return Ok(Some(stored.clone()));
@@ -682,7 +690,18 @@ impl Deciding<'_> {
         if self.open_keys.contains(&key) {
             return Err(Stop::Missing);
         }
-        known(self.facts.keys.get(&key), || self.needs.keys.insert(key))
+        match self.facts.keys.get(&key) {
+            None if trusts => Ok(None),
+            fact => known(fact, || self.needs.keys.insert(key)),
+        }
+    }
+
+    /// The key of a message that has been decided upon without being asked for.
+    fn trusted_key(&self, command: &Command) -> Option<(UserId, Arc<str>)> {
+        let Act::Send { client_id, .. } = &command.act else { return None };
+        let key = (command.by.id, client_id.clone());
+        let is_known = self.facts.keys.contains_key(&key) || self.stored.contains_key(&key);
+        (self.facts.trusts_keys && !is_known).then_some(key)
     }
 
     fn shop(&mut self, name: &Arc<str>) -> Result<Option<Arc<Shop>>, Stop> {

@@ -41,6 +41,8 @@ pub struct Facts {
     /// For conversations that are opened.
     pub numbers: Vec<ConversationId>,
     pub keys: HashMap<(UserId, Arc<str>), Option<Stored>>,
+    /// Whether a sender's key that nobody has asked for is taken for a new one. Where that is wrong, the unique index refuses the batch.
+    pub trusts_keys: bool,
     pub roles: HashMap<(ShopId, UserId), Option<Role>>,
     /// By their tickets.
     pub prepared: HashMap<Arc<str>, Option<Prepared>>,
@@ -71,4 +73,11 @@ pub struct Needs {
     pub acked: BTreeSet<(ConversationId, UserId)>,
     pub counts: BTreeSet<(ConversationId, Seq, i16)>,
     pub messages: BTreeSet<(ConversationId, Seq)>,
+}
+
+impl Needs {
+    /// Whether something is to be made.
+    pub fn takes_numbers(&self) -> bool {
+        !self.openings.is_empty() || !self.new_users.is_empty()
+    }
 }

@@ -32,7 +32,10 @@ pub fn run(db: &mut Db, people: &mut People, job: &mut dyn Job) -> QueryResult<A
         attempts += 1;
         match &ran {
             // What another node has just written is found when it is looked for once more.
-            Err(error) if trouble::of(error) == Trouble::Again && db.is_postgres() && attempts < ATTEMPTS => {}
+            Err(error)
+                if matches!(trouble::of(error), Trouble::Again | Trouble::Taken)
+                    && db.is_postgres()
+                    && attempts < ATTEMPTS => {}
             _ => break ran,
         }
     };
@@ -43,7 +46,7 @@ pub fn run(db: &mut Db, people: &mut People, job: &mut dyn Job) -> QueryResult<A
         // A job rolls back what it refuses.
         Ok(()) | Err(Error::RollbackTransaction) => Ok(Answer::Job(true)),
         Err(error) => match trouble::of(&error) {
-            Trouble::Data | Trouble::Again => {
+            Trouble::Data | Trouble::Again | Trouble::Taken => {
                 tracing::error!(%error, "a job of the journal failed");
                 Ok(Answer::Job(false))
             }

@@ -64,12 +64,15 @@ const PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 /// So often a batch is tried that others get in the way of.
 const ATTEMPTS: u32 = 5;
+/// Where one message was stored before, others are sent again too: after a crash, or after a connection. So long keys are asked for.
+const DOUBT: Duration = Duration::from_secs(1);
 /// Other nodes may change names: what the writer remembers of people is forgotten so often.
 const MEMORY: Duration = Duration::from_secs(5);
 
 /// A commit takes milliseconds, and seldom half a second: whoever keeps a lock longer stands still, and must not stop others. What the
-/// writer asks, it asks by keys: no plan must be made for a small table that is wrong for the large one it becomes.
-const SETTINGS: &str = "SET lock_timeout = 500; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off; \
+/// writer asks, it asks by keys: no plan must be made for a small table that is wrong for the large one it becomes, so tables are joined in
+/// the order in which they are named.
+const SETTINGS: &str = "SET lock_timeout = 500; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off; SET join_collapse_limit = 1; \
                      SET plan_cache_mode = force_generic_plan;";
 
 /// Writes batches, one after the other, on a connection of its own.
@@ -87,6 +90,8 @@ pub struct Writer {
     remembers_since: Instant,
     held: Held,
     rules: Rules,
+    /// Until then no key of a message is trusted to be new.
+    doubts_until: Option<Instant>,
 }
 
 /// A transaction that was not committed; `unknown`: or perhaps it was.
@@ -107,7 +112,18 @@ impl Writer {
     fn unconnected(location: Location, rules: Rules) -> Writer {
         let (people, held) = (People::default(), Held::default());
         let remembers_since = Instant::now();
-        Writer { location, db: None, lost_since: None, is_logged: false, people, remembers_since, held, rules }
+        let doubts_until = None;
+        Writer {
+            location,
+            db: None,
+            lost_since: None,
+            is_logged: false,
+            people,
+            remembers_since,
+            held,
+            rules,
+            doubts_until,
+        }
     }
 
     /// One that may take the place of this, if this should stand still; it has no connection yet. On SQLite there is one writer.
@@ -167,19 +183,24 @@ impl Writer {
     }
 
     fn commit_all(&mut self, batch: &mut [&mut Entry]) -> Vec<Answer> {
-        let mut attempts = 0;
+        let (mut attempts, mut trusts_keys) = (0, self.doubts_until.is_none_or(|until| until < Instant::now()));
         loop {
             let until = self.lost_since.unwrap_or_else(Instant::now) + PATIENCE;
             if self.db.is_none() && !self.reconnect(until) {
                 return batch.iter().map(|entry| entry.fail()).collect();
             }
-            let Failed { error, unknown } = match self.attempt(batch) {
+            let Failed { error, unknown } = match self.attempt(batch, trusts_keys) {
                 Ok(answers) => return answers,
                 Err(failed) => failed,
             };
             self.forget();
-            attempts += 1;
             let trouble = trouble::of(&error);
+            if trouble == Trouble::Taken && trusts_keys {
+                trusts_keys = false;
+                self.doubts_until = Some(Instant::now() + DOUBT);
+                continue;
+            }
+            attempts += 1;
             match trouble {
                 Trouble::Lost => {
                     tracing::warn!(%error, entries = batch.len(), unknown, "the journal's connection is lost");
@@ -195,10 +216,10 @@ impl Writer {
                     thread::sleep(PAUSE * attempts);
                 }
                 // Some pause, and not the same on all nodes.
-                Trouble::Again if attempts < ATTEMPTS => {
+                Trouble::Again | Trouble::Taken if attempts < ATTEMPTS => {
                     thread::sleep(Duration::from_millis(rand::random_range(0..1 << attempts)));
                 }
-                Trouble::Again | Trouble::Data if batch.len() > 1 => {
+                Trouble::Again | Trouble::Taken | Trouble::Data if batch.len() > 1 => {
                     // One entry that the database refuses must not take the others with it: halve until it is alone.
                     let (left, right) = batch.split_at_mut(batch.len() / 2);
                     let mut answers = self.commit_all(left);
@@ -215,6 +236,7 @@ impl Writer {
 
     /// After a commit of which it is not known whether it happened.
     fn commit_again(&mut self, batch: &mut [&mut Entry]) -> Vec<Answer> {
+        self.doubts_until = Some(Instant::now() + DOUBT);
         let mut again: Vec<&mut Entry> =
             batch.iter_mut().filter(|entry| entry.may_be_repeated()).map(|entry| &mut **entry).collect();
         let mut answers = self.commit_all(&mut again).into_iter();
@@ -225,12 +247,12 @@ impl Writer {
         batch.iter().map(answer).collect()
     }
 
-    fn attempt(&mut self, batch: &mut [&mut Entry]) -> Result<Vec<Answer>, Failed> {
+    fn attempt(&mut self, batch: &mut [&mut Entry], trusts_keys: bool) -> Result<Vec<Answer>, Failed> {
         let Writer { db, people, held, rules, .. } = self;
         let Some(db) = db else { return Err(Failed { error: DbError::BrokenTransactionManager, unknown: false }) };
         let mut unknown = false;
         let written = db.write(|db| {
-            let answers = Transaction { db, people, held, rules: *rules }.run(batch)?;
+            let answers = Transaction { db, people, held, rules: *rules, trusts_keys }.run(batch)?;
             failpoint::pass("journal.written");
             unknown = true; // What fails from here on is the commit.
             QueryResult::Ok(answers)

@@ -24,6 +24,8 @@ pub struct Transaction<'a> {
     pub people: &'a mut People,
     pub held: &'a mut Held,
     pub rules: Rules,
+    /// Whether the keys of messages are taken for new ones.
+    pub trusts_keys: bool,
 }
 
 impl Transaction<'_> {
@@ -47,13 +49,15 @@ impl Transaction<'_> {
 
     /// Gathers, decides, and writes.
     fn settle(&mut self, commands: &[&Command]) -> QueryResult<Vec<Answer>> {
-        let mut facts = Facts::default();
+        let mut facts = Facts { trusts_keys: self.trusts_keys, ..Facts::default() };
         for _ in 0..ROUNDS {
             match decide(&facts, commands, self.rules) {
                 Ok(Decided { answers, rows }) => {
                     write(self.db, &rows)?;
                     return Ok(answers);
                 }
+                // Numbers that are taken are gone if the batch is run again.
+                Err(needs) if facts.trusts_keys && needs.takes_numbers() => facts.trusts_keys = false,
                 Err(needs) => gather(self.db, self.people, self.held, &mut facts, *needs)?,
             }
         }

@@ -8,6 +8,8 @@ pub enum Trouble {
     Lost,
     /// Another transaction was in the way: the same again may succeed.
     Again,
+    /// Something is there already that was taken for new, or was written by another in the meantime: it will be found now.
+    Taken,
     /// It lies in one entry: in its data, or in what it waits for too long.
     Data,
     /// The database cannot write at all: its disk is full, or it is busy.
@@ -33,8 +35,8 @@ pub fn of(error: &Error) -> Trouble {
     match error {
         Error::DatabaseError(kind, info) => match kind {
             Kind::ClosedConnection | Kind::UnableToSendCommand | Kind::ReadOnlyTransaction => Trouble::Lost,
-            // Looked for and not found, and then written by another node: it will be found now.
-            Kind::SerializationFailure | Kind::UniqueViolation => Trouble::Again,
+            Kind::SerializationFailure => Trouble::Again,
+            Kind::UniqueViolation => Trouble::Taken,
             Kind::ForeignKeyViolation | Kind::NotNullViolation | Kind::CheckViolation => Trouble::Data,
             _ if info.message().contains("deadlock") => Trouble::Again,
             _ if UNABLE.iter().any(|word| info.message().contains(word)) => Trouble::Unable,
@@ -58,7 +60,7 @@ mod tests {
         let error = |kind, message: &str| Error::DatabaseError(kind, Box::new(message.to_owned()));
         let lost = error(Kind::ClosedConnection, "server closed the connection unexpectedly");
         assert_eq!(of(&lost), Trouble::Lost);
-        assert_eq!(of(&error(Kind::UniqueViolation, "duplicate key")), Trouble::Again);
+        assert_eq!(of(&error(Kind::UniqueViolation, "duplicate key")), Trouble::Taken);
         assert_eq!(of(&error(Kind::Unknown, "deadlock detected")), Trouble::Again);
         assert_eq!(of(&error(Kind::Unknown, "database or disk is full")), Trouble::Unable);
         assert_eq!(of(&error(Kind::Unknown, "canceling statement due to statement timeout")), Trouble::Unable);

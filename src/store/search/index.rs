@@ -11,11 +11,15 @@ use diesel::{
     sql_types::{BigInt, Bool, Text},
 };
 
-use super::terms::{Words, spaced, vector};
+use super::{
+    terms::{Lexemes, spaced},
+    vector::Vector,
+};
 use crate::{
     domain::ids::{ConversationId, Seq, ShopId, Timestamp, UserId},
     store::{
         Db,
+        conversations::active_since,
         schema::{
             conversations as c, messages as m, search_changes as n, search_documents as d, search_positions as o,
         },
@@ -57,9 +61,9 @@ pub enum Indexed {
 pub fn behind(db: &mut Db, since: Timestamp, limit: usize) -> QueryResult<Vec<Behind>> {
     let rows: Vec<(i64, i64)> = c::table
         .left_join(o::table.on(o::conversation_id.eq(c::id)))
-        .filter(c::updated_at.ge(since.0).and(c::shop_id.is_not_null()))
+        .filter(active_since(since).and(c::shop_id.is_not_null()))
         .filter(sql::<Bool>("conversations.last_seq > COALESCE(search_positions.seq, 0)"))
-        .order(c::updated_at.desc())
+        .order((c::updated_second.desc(), c::updated_at.desc()))
         .limit(limit as i64)
         .select((c::id, c::last_seq))
         .load(db)?;
@@ -86,7 +90,7 @@ struct Document {
     shop: ShopId,
     conversation: i64,
     seq: Seq,
-    words: Vec<String>,
+    words: Lexemes,
 }
 
 /// Indexes up to `limit` messages, and as many changed ones, as they are now; `words` gives those of each searched part of a content.
@@ -192,17 +196,13 @@ fn is_ours(db: &mut Db) -> QueryResult<bool> {
 impl Document {
     /// `None` where there is nothing to be searched for.
     fn of(said: &Said, words: impl Fn(&str) -> Vec<Vec<String>>) -> Option<Document> {
-        let of_shop = Words(ShopId(said.shop_id));
-        let mut words = of_shop.all(&words(&said.content));
-        if words.is_empty() {
-            return None;
-        }
-        words.push(of_shop.sender(UserId(said.sender_id)));
-        words.push(of_shop.conversation(ConversationId(said.conversation_id)));
+        let shop = ShopId(said.shop_id);
+        let id = ConversationId(said.conversation_id);
+        let words = Lexemes::of(shop, UserId(said.sender_id), id, words(&said.content))?;
         // Seldom the same for two messages of one millisecond, and then the later one moves up.
         let lower = said.conversation_id.wrapping_mul(SPREAD).wrapping_add(said.seq) & ((1 << LOWER) - 1);
         let (conversation, seq) = (said.conversation_id, said.seq);
-        Some(Document { id: first_id(said.at) | lower, shop: of_shop.0, conversation, seq, words })
+        Some(Document { id: first_id(said.at) | lower, shop, conversation, seq, words })
     }
 }
 
@@ -293,17 +293,16 @@ fn number(db: &mut Db, documents: &mut [Document]) -> QueryResult<()> {
 }
 
 fn insert_all(db: &mut PgConnection, documents: &[Document]) -> QueryResult<()> {
-    let vectors: Vec<String> = documents.iter().map(|document| vector(&document.words)).collect();
+    let vectors: Vec<Vector> = documents.iter().map(|document| Vector::of(&document.words)).collect();
     unnest::<()>("INSERT INTO search_documents (id, conversation_id, seq) SELECT * FROM")
         .column(documents.iter().map(|document| document.id))
         .column(documents.iter().map(|document| document.conversation))
         .column(documents.iter().map(|document| document.seq))
         .execute(db)?;
-    unnest::<()>("INSERT INTO search_words (shop_id, id, words) SELECT k.shop, k.id, k.words::tsvector FROM")
+    unnest::<()>("INSERT INTO search_words (shop_id, id, words) SELECT * FROM")
         .column(documents.iter().map(|document| document.shop.0))
         .column(documents.iter().map(|document| document.id))
-        .column(vectors.iter().map(|words| &**words))
-        .then("AS k (shop, id, words)")
+        .column(vectors.iter())
         .execute(db)?;
     Ok(())
 }

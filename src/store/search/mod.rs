@@ -6,6 +6,7 @@
 mod find;
 mod index;
 mod terms;
+pub(super) mod vector;
 
 pub use self::{
     find::{Found, Sought, conversations, is_in, page},

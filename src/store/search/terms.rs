@@ -1,8 +1,6 @@
 //! Words as the databases are given them. No word has a sign that means something to either, so nothing that somebody has typed can be
 //! more than a word.
 
-use std::fmt::Write;
-
 use crate::domain::{
     ids::{ConversationId, ShopId, UserId},
     search::Query,
@@ -17,7 +15,11 @@ pub struct Words(pub ShopId);
 
 impl Words {
     fn word(self, word: &str) -> String {
-        format!("{}·{word}", self.0)
+        [&*self.beginning(), word].concat()
+    }
+
+    fn beginning(self) -> String {
+        format!("{}·", self.0)
     }
 
     /// Stands in every message of this sender.
@@ -29,32 +31,40 @@ impl Words {
     pub fn conversation(self, conversation: ConversationId) -> String {
         format!("{}§{conversation}", self.0)
     }
+}
 
-    /// All words of a message's parts, in their order.
-    pub fn all(self, parts: &[Vec<String>]) -> Vec<String> {
-        let mut all = Vec::new();
-        for part in parts {
-            if !all.is_empty() {
-                all.push(GAP.to_owned());
-            }
-            all.extend(part.iter().map(|word| self.word(word)));
-        }
-        all
+/// All words that a message is found by.
+#[derive(Debug)]
+pub struct Lexemes {
+    beginning: String,
+    parts: Vec<Vec<String>>,
+    sender: String,
+    conversation: String,
+}
+
+impl Lexemes {
+    /// `parts` are the words of each part of the message. `None` where there are none.
+    pub fn of(shop: ShopId, sender: UserId, conversation: ConversationId, parts: Vec<Vec<String>>) -> Option<Lexemes> {
+        let words = Words(shop);
+        let (sender, conversation) = (words.sender(sender), words.conversation(conversation));
+        let is_empty = parts.iter().all(Vec::is_empty);
+        (!is_empty).then(|| Lexemes { beginning: words.beginning(), parts, sender, conversation })
+    }
+
+    /// In their order, each in two pieces; no first piece begins with another.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+        let marks = [(&*self.sender, ""), (&*self.conversation, "")];
+        let parts = self.parts.iter().enumerate().flat_map(|(n, part)| {
+            let gap = (n > 0).then_some((GAP, ""));
+            gap.into_iter().chain(part.iter().map(|word| (&*self.beginning, &**word)))
+        });
+        parts.chain(marks)
     }
 }
 
 /// For FTS5: words between spaces.
-pub fn spaced(words: &[String]) -> String {
-    words.join(" ")
-}
-
-/// A `tsvector`: each word with its place.
-pub fn vector(words: &[String]) -> String {
-    let mut vector = String::new();
-    for (place, word) in words.iter().enumerate() {
-        _ = write!(vector, "{}:{} ", quoted(word), place + 1);
-    }
-    vector
+pub fn spaced(words: &Lexemes) -> String {
+    words.all().flat_map(|(beginning, rest)| [beginning, rest, " "]).collect()
 }
 
 /// What FTS5 is asked: all terms, each a phrase, and those words that have to be there as well.

@@ -34,7 +34,7 @@ impl Deciding<'_> {
         let (mut conversation, shop) = self.permitted(by.id, id, Permission::AddMessage)?;
         let member = self.user(member)?.ok_or(Refusal::invalid("as"))?;
         let key = key_of_added(&shop, client_id);
-        if let Some(Stored { conversation, seq, at, digest }) = self.stored(member.id, &key)? {
+        if let Some(Stored { conversation, seq, at, digest }) = self.stored(member.id, &key, false)? {
             let same = conversation == id && digest == content.digest;
             return if same { Ok(Outcome::Duplicate { conversation, seq, at }) } else { Err(Refusal::Conflict.into()) };
         }

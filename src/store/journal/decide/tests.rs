@@ -32,9 +32,12 @@ fn to_shop() -> Target {
 }
 
 /// Decides again and again, with `answer` for every need, and says how often it asked.
-fn settle(commands: &[Command], mut answer: impl FnMut(Needs, &mut Facts)) -> (Decided, usize) {
+fn settle(commands: &[Command], answer: impl FnMut(Needs, &mut Facts)) -> (Decided, usize) {
+    settle_from(Facts::default(), commands, answer)
+}
+
+fn settle_from(mut facts: Facts, commands: &[Command], mut answer: impl FnMut(Needs, &mut Facts)) -> (Decided, usize) {
     let commands: Vec<&Command> = commands.iter().collect();
-    let mut facts = Facts::default();
     for round in 0..10 {
         match decide(&facts, &commands, RULES) {
             Ok(decided) => return (decided, round),
@@ -260,4 +263,22 @@ fn what_was_prepared_becomes_a_message_once_however_often_it_is_committed_in_a_b
     assert!(matches!(rest, [Answer::Refused(Refusal::Conflict), Answer::Refused(Refusal::NotFound)]));
     assert_eq!((rows.opened.len(), rows.messages.len(), rows.committed.len()), (1, 3, 2));
     assert_eq!(rows.committed["t2"].seq, 3);
+}
+
+#[test]
+fn keys_that_are_trusted_are_asked_for_where_a_message_is_refused() {
+    let known = Target::Conversation(ID);
+    let commands = [send(1, known.clone(), "a", "hi"), send(1, known.clone(), "a", "hi"), send(2, known, "b", "no")];
+    let mut asked = Vec::new();
+    let mut world = world(Some(Found::Here(waiting())));
+    let trusting = Facts { trusts_keys: true, ..Facts::default() };
+    let (Decided { answers, rows }, _) = settle_from(trusting, &commands, |needs, facts| {
+        asked.extend(needs.keys.iter().map(|key| key.1.clone()));
+        world(needs, facts);
+    });
+    assert!(matches!(answers[0], Answer::Outcome(Outcome::Stored { .. })), "{answers:?}");
+    assert!(matches!(answers[1], Answer::Outcome(Outcome::Duplicate { .. })), "{answers:?}");
+    assert!(matches!(answers[2], Answer::Refused(_)), "{answers:?}");
+    assert_eq!(rows.messages.len(), 1);
+    assert_eq!(asked, [Arc::<str>::from("b")]);
 }
