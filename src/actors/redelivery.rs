@@ -46,9 +46,18 @@ const CLAIMS: Duration = Duration::from_secs(5);
 /// How often rows of nodes and agents long gone are removed.
 const CLEAN: Duration = Duration::from_secs(600);
 
+/// For how long a claimant keeps what it does nothing about.
+#[derive(Clone, Copy, Debug)]
+pub struct Grace {
+    /// An agent without a session.
+    pub away: Duration,
+    /// A bot that owes the buyer an answer.
+    pub bot: Duration,
+}
+
 pub struct Redelivery {
     node: Arc<Node>,
-    claim_grace: Duration,
+    grace: Grace,
     filling: bool,
     /// What this node, or one that has died, had to push may be missing: the lists are to be filled.
     lacking: bool,
@@ -60,11 +69,11 @@ pub struct Redelivery {
 }
 
 impl Redelivery {
-    pub fn new(node: Arc<Node>, claim_grace: Duration) -> Redelivery {
+    pub fn new(node: Arc<Node>, grace: Grace) -> Redelivery {
         let (swept, cleaned) = (super::now(), Instant::now());
         Redelivery {
             node,
-            claim_grace,
+            grace,
             filling: false,
             lacking: true,
             sweeping: false,
@@ -130,7 +139,7 @@ impl Redelivery {
     }
 
     fn check_claims(&mut self, ctx: &mut Context<Self>) {
-        let (node, grace) = (self.node.clone(), self.claim_grace);
+        let (node, grace) = (self.node.clone(), self.grace);
         let clean = self.cleaned.elapsed() > CLEAN;
         if clean {
             self.cleaned = Instant::now();
@@ -151,7 +160,8 @@ impl Actor for Redelivery {
         self.check_lists(ctx);
         ctx.run_interval(SWEEP, Self::sweep);
         ctx.run_interval(LISTS, Self::check_lists);
-        ctx.run_interval(CLAIMS.min(self.claim_grace / 2).max(Duration::from_millis(100)), Self::check_claims);
+        let shortest = self.grace.away.min(self.grace.bot);
+        ctx.run_interval(CLAIMS.min(shortest / 2).max(Duration::from_millis(100)), Self::check_claims);
     }
 }
 
@@ -226,16 +236,20 @@ async fn sweep(node: &Node, since: Timestamp) -> Result<Vec<Glimpse>, Refusal> {
     Ok(changed)
 }
 
-/// Takes conversations from claimants who have been on no live node for `grace`.
-async fn release_abandoned(node: &Node, grace: Duration, clean: bool) -> Result<(), Refusal> {
-    let grace_ms = i64::try_from(grace.as_millis()).unwrap_or(i64::MAX / 4);
+/// Takes conversations from claimants who have been on no live node, and from bots that have not answered, for too long.
+async fn release_abandoned(node: &Node, grace: Grace, clean: bool) -> Result<(), Refusal> {
+    let ms = |grace: Duration| i64::try_from(grace.as_millis()).unwrap_or(i64::MAX / 4);
+    let grace_ms = ms(grace.away);
     if clean {
         write(&node.journal, move |db| Ok(nodes::clean(db, grace_ms)?)).await?;
     }
     let abandoned = node.read(move |db| nodes::abandoned_claims(db, grace_ms)).await?;
     // A removal that was broken off has left claims to somebody who is no agent any more.
     let orphans = node.read(conversations::orphaned_claims).await?;
-    for (conversation, claim_version, claimant) in abandoned.into_iter().chain(orphans) {
+    let answered_before = Timestamp(super::now().0 - ms(grace.bot));
+    let unanswered = node.read(move |db| nodes::unanswered_claims(db, answered_before)).await?;
+    metrics::counter!("shopbell_bot_claims_lost_total").increment(unanswered.len() as u64);
+    for (conversation, claim_version, claimant) in abandoned.into_iter().chain(orphans).chain(unanswered) {
         let Some(user) = node.read(move |db| users::by_id(db, claimant)).await? else { continue };
         let route = node.route(&Target::Conversation(conversation), claimant).await?;
         let act = Act::LoseClaimant { conversation, claim_version };

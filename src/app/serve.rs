@@ -29,7 +29,7 @@ use crate::{
         mail::Push,
         node::{self, Node, Searchers, Settings},
         offline_box::OfflineBox,
-        redelivery::Redelivery,
+        redelivery::{Grace, Redelivery},
         retention::Retention,
         sequencer::Sequencer,
         table_lists::TableLists,
@@ -245,7 +245,8 @@ async fn start_actors(
         settings: settings(config),
         socket: Box::leak(Box::new(socket_limits(config))),
     });
-    let (swept, grace) = (node.clone(), config.claim_grace);
+    let swept = node.clone();
+    let grace = Grace { away: config.claim_grace, bot: config.bot_answer_within };
     let redelivery = Redelivery::start_in_arbiter(hub, move |_| Redelivery::new(swept, grace));
     let (indexed, pace) = (node.clone(), if location.is_postgres() { Pace::APART } else { Pace::SHARED });
     Indexer::start_in_arbiter(hub, move |_| Indexer::new(indexed, pace));

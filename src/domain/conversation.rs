@@ -84,6 +84,11 @@ pub enum Speaker {
 }
 
 impl Speaker {
+    /// An agent with this role.
+    pub fn of(role: Role) -> Speaker {
+        if role == Role::Bot { Speaker::Bot } else { Speaker::Agent }
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Speaker::Buyer => "buyer",
@@ -98,14 +103,37 @@ impl Speaker {
     }
 }
 
+/// What people of the shop have done about a ticket, bots left aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Attended {
+    Not,
+    Claimed,
+    Answered,
+}
+
+impl Attended {
+    /// As the store keeps it.
+    pub fn index(self) -> i16 {
+        self as i16
+    }
+
+    pub fn from_index(index: i16) -> Attended {
+        match index {
+            0 => Attended::Not,
+            1 => Attended::Claimed,
+            _ => Attended::Answered,
+        }
+    }
+}
+
 /// What an agent asks for.
 #[derive(Clone, Debug)]
 pub enum Deed {
     Claim,
     Release,
     Resolve,
-    /// To an agent of the shop, which the caller has made sure of.
-    Transfer(Arc<Person>),
+    /// To an agent of the shop, who has this role there, which the caller has made sure of.
+    Transfer(Arc<Person>, Role),
 }
 
 /// Where a message was put.
@@ -146,12 +174,16 @@ pub struct Conversation {
     pub first: Side,
     /// The shop, or the other user.
     pub second: Side,
-    /// Since when the buyer has been waiting; kept through release, so that nobody starts over.
+    /// Since when the buyer has been waiting for people; kept through release, so that nobody starts over.
     pub waiting_since: Option<Timestamp>,
     /// When the present ticket began.
     pub opened_at: Timestamp,
     /// The first message that belongs to it.
     pub opened_seq: Seq,
+    /// When it came before people: as it was opened or, where a bot took it before any of them, as that let go of it. `None` while only a
+    /// bot has had it.
+    pub offered_at: Option<Timestamp>,
+    pub attended: Attended,
     /// Lost its claimant, and therefore waits before those who have had none.
     pub returned: bool,
     /// The number of the present ticket, or of the last one: 1, 2, 3 …; 0 for direct conversations.
@@ -176,6 +208,8 @@ impl Conversation {
             waiting_since: None,
             opened_at: now,
             opened_seq: 1,
+            offered_at: None,
+            attended: Attended::Not,
             returned: false,
             ticket: 0,
             created_at: now,
@@ -283,22 +317,26 @@ impl Conversation {
         });
         let speaker = match standing {
             Standing::Buyer => Speaker::Buyer,
-            Standing::Agent(Role::Bot) => Speaker::Bot,
-            Standing::Agent(_) => Speaker::Agent,
+            Standing::Agent(role) => Speaker::of(role),
             Standing::User(_) => Speaker::User,
         };
-        Ok(Placed { seq: self.said_by(side, now), side, speaker, cause })
+        Ok(Placed { seq: self.said_by(speaker, side, now), side, speaker, cause })
     }
 
     /// Gives a place to a message that is added on behalf of the buyer or, for the shop's side, of an agent. A record opens no ticket and
     /// needs no claim.
-    pub fn add(&mut self, side: Which, now: Timestamp) -> Placed {
-        let speaker = if side == Which::First { Speaker::Buyer } else { Speaker::Agent };
-        Placed { seq: self.said_by(side, now), side, speaker, cause: None }
+    pub fn add(&mut self, speaker: Speaker, now: Timestamp) -> Placed {
+        let side = if speaker == Speaker::Buyer { Which::First } else { Which::Second };
+        Placed { seq: self.said_by(speaker, side, now), side, speaker, cause: None }
     }
 
     /// The place of a side's next message.
-    fn said_by(&mut self, side: Which, now: Timestamp) -> Seq {
+    fn said_by(&mut self, speaker: Speaker, side: Which, now: Timestamp) -> Seq {
+        // Also what an admin adds while a bot has it.
+        if speaker == Speaker::Agent && self.state != State::Resolved {
+            self.offered_at.get_or_insert(now);
+            self.attended = Attended::Answered;
+        }
         self.last_seq += 1;
         let (seq, heard) = (self.last_seq, self.side(side.other()).said);
         let own = self.side_mut(side);
@@ -329,7 +367,7 @@ impl Conversation {
         now: Timestamp,
     ) -> Result<Option<Change>, Refusal> {
         let Standing::Agent(role) = standing else { return Err(Refusal::Forbidden) };
-        if matches!(deed, Deed::Transfer(to) if to.id == self.first_person().id) {
+        if matches!(deed, Deed::Transfer(to, _) if to.id == self.first_person().id) {
             return Err(Refusal::invalid("to"));
         }
         let cause = match (deed, &self.state) {
@@ -344,8 +382,8 @@ impl Conversation {
             (Deed::Release, State::Waiting) => None,
             (Deed::Release, _) => Some(Cause::Released),
             (Deed::Resolve, _) => Some(Cause::Resolved),
-            (Deed::Transfer(to), State::Claimed(agent)) if agent.id == to.id => None,
-            (Deed::Transfer(_), _) => Some(Cause::Transferred),
+            (Deed::Transfer(to, _), State::Claimed(agent)) if agent.id == to.id => None,
+            (Deed::Transfer(..), _) => Some(Cause::Transferred),
         };
         let Some(cause) = cause else { return Ok(None) };
         self.revision += 1;
@@ -353,14 +391,14 @@ impl Conversation {
         match (cause, deed) {
             (Cause::Released, _) => self.unclaim(State::Waiting, false, now),
             (Cause::Resolved, _) => self.unclaim(State::Resolved, false, now),
-            (_, Deed::Transfer(to)) => moved = self.give_to(to.clone(), acked, now),
-            _ => moved = self.give_to(by.clone(), acked, now),
+            (_, Deed::Transfer(to, role)) => moved = self.give_to(to.clone(), *role, acked, now),
+            _ => moved = self.give_to(by.clone(), role, acked, now),
         }
         Ok(Some(Change { cause, moved }))
     }
 
     /// Makes `agent` the claimant. A resolved conversation gets a new ticket, a waiting one goes on from what the agent has acked.
-    fn give_to(&mut self, agent: Arc<Person>, acked: Seq, now: Timestamp) -> Moved {
+    fn give_to(&mut self, agent: Arc<Person>, role: Role, acked: Seq, now: Timestamp) -> Moved {
         let mut moved = Moved::default();
         match self.state {
             State::Resolved => self.open_ticket(now),
@@ -370,6 +408,14 @@ impl Conversation {
             }
             _ => {}
         }
+        match role {
+            Role::Bot if self.attended == Attended::Not => self.offered_at = None,
+            Role::Bot => {}
+            _ => {
+                self.offered_at.get_or_insert(now);
+                self.attended = self.attended.max(Attended::Claimed);
+            }
+        }
         self.state = State::Claimed(agent);
         self.claim_version += 1;
         self.waiting_since = None;
@@ -378,12 +424,13 @@ impl Conversation {
         moved
     }
 
-    /// Takes the claim from a claimant that has been gone too long; false if the claim has changed since `claim_version`.
+    /// Takes the claim from a claimant that has been gone too long; false if the claim has changed since `claim_version`. Whoever has only
+    /// had a bot waits behind those who have waited longer.
     pub fn lose_claimant(&mut self, claim_version: i64, now: Timestamp) -> bool {
         let held = self.claimant().is_some() && self.claim_version == claim_version;
         if held {
             self.revision += 1;
-            self.unclaim(State::Waiting, true, now);
+            self.unclaim(State::Waiting, self.offered_at.is_some(), now);
         }
         held
     }
@@ -438,13 +485,15 @@ impl Conversation {
         self.ticket += 1;
         self.opened_at = now;
         self.opened_seq = self.last_seq + 1;
+        self.offered_at = Some(now);
+        self.attended = Attended::Not;
     }
 
     fn unclaim(&mut self, state: State, returned: bool, now: Timestamp) {
         if self.claimant().is_some() {
             self.claim_version += 1;
         }
-        self.waiting_since = (state == State::Waiting).then_some(self.opened_at);
+        self.waiting_since = (state == State::Waiting).then(|| *self.offered_at.get_or_insert(now));
         self.state = state;
         self.returned = returned;
         self.updated_at = now;

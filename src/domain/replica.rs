@@ -93,7 +93,8 @@ impl Replica {
             return cause.is_none() && now.state != State::Resolved;
         };
         let follows = match cause {
-            Some(_) => known.claim_version == now.claim_version,
+            // A bot may have claimed what was opened, at once.
+            Some(_) => known.claim_version + i64::from(now.claimant().is_some()) == now.claim_version,
             None => known.is_same_claim(now),
         };
         known.revision < now.revision && !follows
@@ -217,7 +218,9 @@ mod tests {
         assert_eq!(resolved.claim_version, known.claim_version, "nobody had claimed it");
         assert!(replica.has_missed(&resolved, None), "a cursor moves in what has been resolved");
         assert!(replica.has_missed(&says(says(resolved.clone())), None), "it has been opened again");
-        assert!(!replica.has_missed(&says(resolved), Some(Cause::Reopened)), "that tells by itself");
+        assert!(!replica.has_missed(&says(resolved.clone()), Some(Cause::Reopened)), "that tells by itself");
+        let to_bot = does(says(resolved), &Deed::Claim);
+        assert!(!replica.has_missed(&to_bot, Some(Cause::Reopened)), "a bot has got it at once");
         let claimed_and_resolved = does(does(known, &Deed::Claim), &Deed::Resolve);
         assert!(replica.has_missed(&says(claimed_and_resolved), Some(Cause::Reopened)), "somebody had claimed it");
     }

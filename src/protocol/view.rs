@@ -173,6 +173,8 @@ impl Serialize for Summary<'_> {
             peer: Option<Card<'a>>,
             state: Option<&'static str>,
             claimed_by: Option<Name<'a>>,
+            #[serde(skip_serializing_if = "std::ops::Not::not")]
+            with_bot: bool,
             claim_version: i64,
             last_seq: Seq,
             last_message: Option<Last<'a>>,
@@ -196,6 +198,7 @@ impl Serialize for Summary<'_> {
             peer: peer.map(|p| Card::of(p)),
             state: state_name(&conversation.state),
             claimed_by: conversation.claimant().map(|p| Name::of(p)),
+            with_bot: conversation.claimant().is_some() && conversation.offered_at.is_none(),
             claim_version: conversation.claim_version,
             last_seq: conversation.last_seq,
             last_message: last_message.map(|m| Last {

@@ -121,14 +121,31 @@ pub fn roles(db: &mut Db, asked: &BTreeSet<(ShopId, UserId)>) -> QueryResult<Vec
     Ok(found)
 }
 
+/// An agent who is on duty.
+#[derive(Clone, Debug)]
+pub struct OnDuty {
+    pub shop: ShopId,
+    pub user: UserId,
+    pub role: Role,
+    /// The `uid` of the bot that gets the shop's new conversations first.
+    pub first: Option<String>,
+}
+
 /// Who is on duty in these shops.
-pub fn on_duty(db: &mut Db, shops: &BTreeSet<ShopId>) -> QueryResult<Vec<(ShopId, UserId)>> {
+pub fn on_duty(db: &mut Db, shops: &BTreeSet<ShopId>) -> QueryResult<Vec<OnDuty>> {
     let of = agents::shop_id.eq_any(shops.iter().map(|shop| shop.0).collect::<Vec<_>>());
-    let rows: Vec<(i64, i64)> = agents::table
+    let rows: Vec<(i64, i64, String, Option<String>)> = agents::table
+        .inner_join(shop_rows::table)
         .filter(of.and(agents::status.eq(Status::Online.as_str())).and(agents::disabled.eq(false)))
-        .select((agents::shop_id, agents::user_id))
+        .select((agents::shop_id, agents::user_id, agents::role, shop_rows::bot))
         .load(db)?;
-    Ok(rows.into_iter().map(|(shop, user)| (ShopId(shop), UserId(user))).collect())
+    let agent = |(shop, user, role, first): (i64, i64, String, Option<String>)| OnDuty {
+        shop: ShopId(shop),
+        user: UserId(user),
+        role: Role::parse(&role).unwrap_or(Role::Agent),
+        first,
+    };
+    Ok(rows.into_iter().map(agent).collect())
 }
 
 /// False where the user is an agent of the shop already.

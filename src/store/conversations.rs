@@ -16,7 +16,7 @@ use super::{
 };
 use crate::domain::{
     command::Snapshot,
-    conversation::{Conversation, Parties, State},
+    conversation::{Attended, Conversation, Parties, State},
     cursor::{Side, Which},
     ids::{ConversationId, Seq, ShopId, Timestamp, UserId},
     people::{Role, Status},
@@ -52,6 +52,8 @@ pub struct Row {
     pub revision: i64,
     /// `updated_at` in whole seconds: what is ordered by it is, within an index, by this.
     pub updated_second: i64,
+    pub offered_at: Option<i64>,
+    pub attended: i16,
 }
 
 const DIRECT: &str = "direct";
@@ -100,6 +102,8 @@ impl Row {
             created_at: c.created_at.0,
             updated_at: c.updated_at.0,
             updated_second: c.updated_at.second(),
+            offered_at: c.offered_at.map(|at| at.0),
+            attended: c.attended.index(),
         }
     }
 
@@ -142,6 +146,8 @@ impl Row {
             waiting_since: self.waiting_since.map(Timestamp),
             opened_at: Timestamp(self.opened_at),
             opened_seq: self.opened_seq,
+            offered_at: self.offered_at.map(Timestamp),
+            attended: Attended::from_index(self.attended),
             returned: self.returned,
             ticket: self.ticket,
             created_at: Timestamp(self.created_at),
@@ -380,7 +386,8 @@ pub fn updating(changed: &[Arc<Conversation>], moved: &[Arc<Conversation>]) -> O
          first_unread = k.first_unread, first_said = k.first_said, second_delivered = k.second_delivered, \
          second_read = k.second_read, second_unread = k.second_unread, second_said = k.second_said, \
          waiting_since = k.waiting_since, opened_at = k.opened_at, opened_seq = k.opened_seq, returned = k.returned, \
-         ticket = k.ticket, updated_at = k.updated_at, revision = k.revision, updated_second = k.updated_second FROM",
+         ticket = k.ticket, updated_at = k.updated_at, revision = k.revision, updated_second = k.updated_second, \
+         offered_at = k.offered_at, attended = k.attended FROM",
     )
     .column(all().map(|row| row.id))
     .column(all_as_they_are().map(|c| state_of(c)))
@@ -403,10 +410,12 @@ pub fn updating(changed: &[Arc<Conversation>], moved: &[Arc<Conversation>]) -> O
     .column(all().map(|row| row.updated_at))
     .column(all().map(|row| row.revision))
     .column(all().map(|row| row.updated_second))
+    .column(all().map(|row| row.offered_at))
+    .column(all().map(|row| row.attended))
     .then(
         "AS k (id, state, claimed_by, claim_version, last_seq, first_delivered, first_read, first_unread, first_said, \
          second_delivered, second_read, second_unread, second_said, waiting_since, opened_at, opened_seq, returned, \
-         ticket, updated_at, revision, updated_second) WHERE c.id = k.id",
+         ticket, updated_at, revision, updated_second, offered_at, attended) WHERE c.id = k.id",
     );
     (!rows.is_empty()).then_some(statement)
 }
@@ -419,6 +428,8 @@ fn update_one(db: &mut Db, row: Row) -> QueryResult<()> {
         t::opened_seq.eq(row.opened_seq),
         t::returned.eq(row.returned),
         t::ticket.eq(row.ticket),
+        t::offered_at.eq(row.offered_at),
+        t::attended.eq(row.attended),
     );
     let messages = (
         t::last_seq.eq(row.last_seq),

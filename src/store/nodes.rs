@@ -4,16 +4,16 @@
 use std::collections::HashSet;
 
 use diesel::{
-    dsl::{exists, sql},
+    dsl::{exists, not, sql},
     prelude::*,
     sql_types::BigInt,
 };
 
 use super::{
     Db,
-    schema::{agent_sessions as sessions, conversations, nodes as t},
+    schema::{agent_sessions as sessions, agents, conversations, nodes as t},
 };
-use crate::domain::ids::{ConversationId, NodeId, UserId};
+use crate::domain::ids::{ConversationId, NodeId, Timestamp, UserId};
 
 /// A node that has not renewed its row for so long is dead, in milliseconds.
 pub const DEAD_MS: i64 = 10_000;
@@ -68,7 +68,7 @@ pub fn touch(db: &mut Db, node: NodeId) -> QueryResult<()> {
 }
 
 /// The claims of agents who have been on no live node for `grace_ms`, with their versions. None before the oldest live node has
-/// lived for so long: after all have been away, agents get that time to come back.
+/// lived for so long: after all have been away, agents get that time to come back. Bots need no session.
 pub fn abandoned_claims(db: &mut Db, grace_ms: i64) -> QueryResult<Vec<(ConversationId, i64, UserId)>> {
     let now = now_ms(db)?;
     let alive = t::renewed_at.gt(now - DEAD_MS);
@@ -77,7 +77,7 @@ pub fn abandoned_claims(db: &mut Db, grace_ms: i64) -> QueryResult<Vec<(Conversa
         return Ok(Vec::new());
     }
     let claims: Vec<(i64, i64, Option<i64>)> = conversations::table
-        .filter(conversations::claimed_by.is_not_null())
+        .filter(conversations::claimed_by.is_not_null().and(not(exists(its_bot()))))
         .select((conversations::id, conversations::claim_version, conversations::claimed_by))
         .load(db)?;
     if claims.is_empty() {
@@ -96,6 +96,30 @@ pub fn abandoned_claims(db: &mut Db, grace_ms: i64) -> QueryResult<Vec<(Conversa
         let by = by.filter(|by| !here.contains(by))?;
         Some((ConversationId(id), version, UserId(by)))
     };
+    Ok(claims.into_iter().filter_map(claim).collect())
+}
+
+/// The agent of a conversation's shop that has claimed it, where that is a bot.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn its_bot() -> _ {
+    let claimant = agents::shop_id.nullable().eq(conversations::shop_id);
+    let claimant = claimant.and(agents::user_id.nullable().eq(conversations::claimed_by));
+    agents::table.filter(claimant.and(agents::role.eq("bot")))
+}
+
+/// The claims of bots that owe the buyer an answer since `before`, with their versions: since it wrote, or since the bot got the claim.
+pub fn unanswered_claims(db: &mut Db, before: Timestamp) -> QueryResult<Vec<(ConversationId, i64, UserId)>> {
+    let asked = "(SELECT min(m.at) FROM messages m WHERE m.conversation_id = conversations.id \
+                 AND m.seq > conversations.second_said AND m.seq >= conversations.opened_seq AND m.side = 0)";
+    let claimed = "(SELECT max(t.at) FROM timeline t WHERE t.conversation_id = conversations.id \
+                   AND t.claim_version = conversations.claim_version)";
+    let claims: Vec<(i64, i64, Option<i64>)> = conversations::table
+        .filter(conversations::claimed_by.is_not_null().and(conversations::first_said.gt(conversations::second_said)))
+        .filter(exists(its_bot()))
+        .filter(sql::<BigInt>(asked).lt(before.0).and(sql::<BigInt>(claimed).lt(before.0)))
+        .select((conversations::id, conversations::claim_version, conversations::claimed_by))
+        .load(db)?;
+    let claim = |(id, version, by): (i64, i64, Option<i64>)| Some((ConversationId(id), version, UserId(by?)));
     Ok(claims.into_iter().filter_map(claim).collect())
 }
 

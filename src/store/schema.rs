@@ -27,6 +27,7 @@ diesel::table! {
         disabled -> Bool,
         retention_messages -> Nullable<Integer>,
         retention_files -> Nullable<Integer>,
+        bot -> Nullable<Text>,
     }
 }
 
@@ -69,6 +70,8 @@ diesel::table! {
         updated_at -> BigInt,
         revision -> BigInt,
         updated_second -> BigInt,
+        offered_at -> Nullable<BigInt>,
+        attended -> SmallInt,
     }
 }
 
@@ -125,6 +128,7 @@ diesel::table! {
         outbound -> Bool,
         last_claimed_by -> Nullable<BigInt>,
         rated_at -> Nullable<BigInt>,
+        offered_at -> Nullable<BigInt>,
     }
 }
 

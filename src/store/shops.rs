@@ -31,9 +31,11 @@ pub struct Row {
     /// For how many days messages and files are kept; `None`: for ever.
     pub retention_messages: Option<i32>,
     pub retention_files: Option<i32>,
+    /// The `uid` of the bot that gets new conversations first.
+    pub bot: Option<String>,
 }
 
-/// What may be changed of a shop; `Some(None)` of a retention means for ever.
+/// What may be changed of a shop; `Some(None)` of a retention means for ever, of a bot none.
 #[derive(Clone, Debug, Default, AsChangeset)]
 #[diesel(table_name = shops)]
 pub struct Change {
@@ -44,6 +46,7 @@ pub struct Change {
     pub disabled: Option<bool>,
     pub retention_messages: Option<Option<i32>>,
     pub retention_files: Option<Option<i32>>,
+    pub bot: Option<Option<String>>,
 }
 
 impl Row {
@@ -104,6 +107,12 @@ pub fn insert(db: &mut Db, shop: &str, name: &str, origins: &str, now: Timestamp
 
 pub fn update(db: &mut Db, id: ShopId, change: &Change) -> QueryResult<()> {
     diesel::update(shops::table.find(id.0)).set(change).execute(db).optional_empty_changeset().map(drop)
+}
+
+/// The bot is gone: it gets no conversations any more.
+pub fn forget_bot(db: &mut Db, id: ShopId, uid: &str) -> QueryResult<()> {
+    let its_bot = shops::table.filter(shops::id.eq(id.0).and(shops::bot.eq(uid)));
+    diesel::update(its_bot).set(shops::bot.eq(None::<String>)).execute(db).map(drop)
 }
 
 /// The `origins` of every shop that has some.

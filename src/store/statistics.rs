@@ -1,6 +1,6 @@
 //! A shop's figures, read from tickets and messages in short pieces: no reading keeps a snapshot for long.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::{prelude::*, sql_types};
 
@@ -9,14 +9,16 @@ use super::{
     conversations::active_since,
     nodes::{DEAD_MS, now_ms},
     pool::Readers,
-    schema::{agent_sessions, agents, conversations, messages, nodes, tickets as t},
+    schema::{agent_sessions, agents, api_keys, conversations, messages, nodes, tickets as t},
     tickets::{PAGE, Row, Sought, page},
     unnest::unnest,
 };
 use crate::domain::{
+    conversation::Speaker,
     cursor::Which,
     ids::{ShopId, Timestamp, UserId},
-    people::Status,
+    people::{Role, Status},
+    scope::Scope,
     statistics::{
         clock::Clock,
         period::{Period, Span},
@@ -27,7 +29,7 @@ use crate::domain::{
 /// A shop as it is now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Live {
-    /// Agents who have a session on some node, by their status.
+    /// Agents, but bots, who have a session on some node, by their status.
     pub online: i64,
     pub away: i64,
     pub waiting: i64,
@@ -49,8 +51,9 @@ pub fn live(db: &mut Db, shop: ShopId) -> QueryResult<Live> {
         .inner_join(nodes::table)
         .filter(agent_sessions::gone_at.is_null().and(alive))
         .select(agent_sessions::user_id);
+    let people = agents::disabled.eq(false).and(agents::role.ne(Role::Bot.as_str()));
     let statuses: Vec<String> = agents::table
-        .filter(agents::shop_id.eq(shop.0).and(agents::disabled.eq(false)).and(agents::user_id.eq_any(here)))
+        .filter(agents::shop_id.eq(shop.0).and(people).and(agents::user_id.eq_any(here)))
         .select(agents::status)
         .load(db)?;
     let online = statuses.iter().filter(|status| **status == *Status::Online.as_str()).count() as i64;
@@ -94,9 +97,20 @@ pub fn sums(readers: &Readers, shop: ShopId, clock: &Clock, period: &Period) -> 
         })?;
         add(&mut tally, &rows, &said);
         if after.is_none() {
-            return Ok(tally.sums);
+            break;
         }
     }
+    // A bot resolves; no other account is ever a bot's.
+    let bots = readers.read(|db| bots(db, shop))?;
+    tally.sums.agents.retain(|agent, _| !bots.contains(agent));
+    Ok(tally.sums)
+}
+
+/// The shop's bots, also those that it has no longer: each has had a key.
+fn bots(db: &mut Db, shop: ShopId) -> QueryResult<BTreeSet<UserId>> {
+    let keys = api_keys::table.filter(api_keys::shop_id.eq(shop.0).and(api_keys::scopes.eq(Scope::Bot.as_str())));
+    let ids: Vec<i64> = keys.select(api_keys::user_id).load(db)?;
+    Ok(ids.into_iter().map(UserId).collect())
 }
 
 fn add(tally: &mut Tally, rows: &[Row], said: &[Vec<Message>]) {
@@ -128,7 +142,7 @@ fn older(db: &mut Db, shop: ShopId, span: Span) -> QueryResult<Vec<Row>> {
     Ok(by_key.into_values().collect())
 }
 
-/// The messages of each of these tickets in a time, of those that were open then.
+/// The messages of each of these tickets in a time, of those that were open then, but for what bots have said.
 fn said(db: &mut Db, rows: &[Row], span: Span) -> QueryResult<Vec<Vec<Message>>> {
     let message =
         |at: i64, side: i16, by: i64| Message { at: Timestamp(at), side: Which::from_index(side), by: UserId(by) };
@@ -148,7 +162,7 @@ fn said(db: &mut Db, rows: &[Row], span: Span) -> QueryResult<Vec<Vec<Message>>>
                 .column(open().map(|_| span.to.0))
                 .then(
                     "AS k (n, c, f, l, a, b) JOIN messages m ON m.conversation_id = k.c AND m.seq BETWEEN k.f AND k.l \
-                     AND m.at >= k.a AND m.at < k.b",
+                     AND m.at >= k.a AND m.at < k.b AND m.speaker <> 'bot'",
                 )
                 .load(db)?;
             for (n, at, side, by) in found {
@@ -162,6 +176,7 @@ fn said(db: &mut Db, rows: &[Row], span: Span) -> QueryResult<Vec<Vec<Message>>>
                     .and(messages::seq.between(row.first_seq, last(row)));
                 let found: Vec<(i64, i16, i64)> = messages::table
                     .filter(of_ticket.and(messages::at.ge(span.from.0)).and(messages::at.lt(span.to.0)))
+                    .filter(messages::speaker.ne(Speaker::Bot.as_str()))
                     .select((messages::at, messages::side, messages::sender_id))
                     .load(db)?;
                 said[n] = found.into_iter().map(|(at, side, by)| message(at, side, by)).collect();

@@ -215,7 +215,7 @@ fn fill(place: &Place, messages: u32) {
          SELECT 'u' || i, 'name ' || i, 1 FROM n;
          INSERT INTO shops (shop, name, created_at) VALUES ('acme', 'Acme', 1);
          INSERT INTO conversations WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500) \
-         SELECT i, 1, i, NULL, 'waiting', NULL, 0, {each}, 0, 0, 0, {each}, 0, 0, {each}, 0, 1, 1, 1, 0, 1, 1, i, 1, 0 FROM n;
+         SELECT i, 1, i, NULL, 'waiting', NULL, 0, {each}, 0, 0, 0, {each}, 0, 0, {each}, 0, 1, 1, 1, 0, 1, 1, i, 1, 0, 1, 0 FROM n;
          INSERT INTO messages WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {last}) \
          SELECT i / {each} + 1, i % {each} + 1, i / {each} + 1, 'buyer', 0, 'k' || i, x'00ff', '{{\"n\":' || i || '}}', i, NULL FROM n;",
         each = messages / 500,

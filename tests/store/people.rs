@@ -123,8 +123,11 @@ fn an_agent_is_hired_changed_and_let_go() {
         assert!(agents::insert(&mut world.db, other.id, ann.id, Role::Admin, Some(3), Timestamp(9)).unwrap());
         assert_eq!(agents::role(&mut world.db, shop.id, ann.id).unwrap(), Some(Role::Agent));
         agents::set_role(&mut world.db, shop.id, ann.id, Role::Supervisor).unwrap();
-        let on_duty = |world: &mut World| agents::on_duty(&mut world.db, &BTreeSet::from([shop.id])).unwrap();
-        assert_eq!(on_duty(&mut world), [(shop.id, ann.id)], "online at first");
+        let on_duty = |world: &mut World| {
+            let found = agents::on_duty(&mut world.db, &BTreeSet::from([shop.id])).unwrap();
+            found.into_iter().map(|it| (it.shop, it.user, it.role)).collect::<Vec<_>>()
+        };
+        assert_eq!(on_duty(&mut world), [(shop.id, ann.id, Role::Supervisor)], "online at first");
         agents::set_status(&mut world.db, shop.id, ann.id, Status::Away).unwrap();
         assert_eq!(on_duty(&mut world), []);
         agents::set_max_chats(&mut world.db, other.id, ann.id, None).unwrap();

@@ -17,6 +17,7 @@ use shopbell::{
         hours::{Hours, Span as Work},
         ids::{ConversationId, Timestamp, UserId},
         people::{Person, Role, Shop, Status},
+        scope::Scope,
         statistics::{
             clock::Clock,
             period::{Bucket, Period, Span},
@@ -26,11 +27,11 @@ use shopbell::{
     },
     protocol::time,
     store::{
-        agents,
+        agents, api_keys,
         journal::{Answer, Entry, Rules, Writer},
         pool::Readers,
         schema::tickets,
-        statistics,
+        shops, statistics,
         tickets::{self as list, Count, Row, Sought},
     },
 };
@@ -41,6 +42,8 @@ use crate::place::{Place, World, each};
 const BEGIN: i64 = 1_792_749_600_000;
 const SECOND: i64 = 1_000;
 const HOUR: i64 = 3_600 * SECOND;
+/// Which of the agents is a bot.
+const BOT: usize = 3;
 const PAUSES: [i64; 8] = [0, 10, 20, 30, 40, 600, 3 * 3_600, 9 * 3_600];
 
 /// From Friday to Sunday, from 9 to 18, in Berlin.
@@ -53,12 +56,15 @@ fn clock() -> Clock {
 #[derive(Clone, Debug, Default)]
 struct Seen {
     opened: i64,
+    /// When it came before people.
+    offered: Option<i64>,
     outbound: bool,
     left: bool,
+    /// By people.
     claims: Vec<(i64, UserId)>,
     resolved: Option<(i64, UserId)>,
     rated: Option<(i64, i16)>,
-    /// When, by the buyer, by whom.
+    /// When, by the buyer, by whom; what bots have said is left out.
     said: Vec<(i64, bool, UserId)>,
 }
 
@@ -84,11 +90,12 @@ fn naive(seen: &[Seen], span: Span, agent: Option<UserId>) -> Figures {
     let counts = |at: i64, by: Option<UserId>| span.contains(Timestamp(at)) && (agent.is_none() || agent == by);
     for ticket in seen {
         let (first, last) = (ticket.claims.first().copied(), ticket.claims.last().map(|(_, by)| *by));
-        let response = ticket.answered().filter(|_| !ticket.outbound).map(|(at, _)| worked(ticket.opened, at));
+        let since = |at: i64| worked(ticket.offered.unwrap(), at);
+        let response = ticket.answered().filter(|_| !ticket.outbound).map(|(at, _)| since(at));
         if counts(ticket.opened, first.map(|(_, by)| by)) {
             figures.opened += 1;
             figures.left_messages += u64::from(ticket.left);
-            if !ticket.left && !ticket.outbound && is_open(ticket.opened) {
+            if !ticket.left && !ticket.outbound && ticket.offered.is_some_and(is_open) {
                 match response {
                     Some(..=30_000) => figures.within_30s += 1,
                     _ => figures.not_within_30s += 1,
@@ -98,7 +105,7 @@ fn naive(seen: &[Seen], span: Span, agent: Option<UserId>) -> Figures {
         if let Some((at, _)) = first.filter(|(at, by)| counts(*at, Some(*by))) {
             figures.claimed += 1;
             if !ticket.outbound {
-                figures.waits.push(worked(ticket.opened, at));
+                figures.waits.push(since(at));
             }
         }
         if let Some((at, _)) = ticket.answered().filter(|(at, by)| counts(*at, Some(*by))) {
@@ -107,7 +114,10 @@ fn naive(seen: &[Seen], span: Span, agent: Option<UserId>) -> Figures {
         }
         if let Some((at, _)) = ticket.resolved.filter(|(at, by)| counts(*at, Some(*by))) {
             figures.resolved += 1;
-            figures.resolutions.push(worked(ticket.opened, at));
+            match ticket.offered {
+                Some(_) => figures.resolutions.push(since(at)),
+                None => figures.resolved_by_bot += 1,
+            }
         }
         if let Some((_, score)) = ticket.rated.filter(|(at, _)| counts(*at, last)) {
             figures.scores[score as usize - 1] += 1;
@@ -144,6 +154,7 @@ fn lists(figures: &Figures) -> Vec<(Sought, u64, u64)> {
     let of = |event: Event| Sought { event, ..Sought::default() };
     let inbound = |event: Event| Sought { outbound: Some(false), ..of(event) };
     let within = |within: bool| Sought { within_30s: Some(within), ..of(Event::Opened) };
+    let by_bot = |by_bot: bool| Sought { by_bot: Some(by_bot), ..of(Event::Resolved) };
     let left = Sought { left_message: Some(true), ..of(Event::Opened) };
     let length = |times: &[i64]| times.len() as u64;
     let mut lists = vec![
@@ -156,7 +167,8 @@ fn lists(figures: &Figures) -> Vec<(Sought, u64, u64)> {
         (inbound(Event::Answered), length(&figures.first_responses), 0),
         (inbound(Event::Answered), length(&figures.first_responses_after_claim), 0),
         (of(Event::Resolved), figures.resolved, 0),
-        (of(Event::Resolved), length(&figures.resolutions), 0),
+        (by_bot(false), length(&figures.resolutions), 0),
+        (by_bot(true), figures.resolved_by_bot, 0),
         (of(Event::Rated), figures.scores.iter().sum(), 0),
         (of(Event::MessageIn), figures.messages_in.tickets, figures.messages_in.messages),
         (of(Event::MessageOut), figures.messages_out.tickets, figures.messages_out.messages),
@@ -172,6 +184,7 @@ struct Story {
     writer: Writer,
     readers: Readers,
     shop: Arc<Shop>,
+    /// The last is a bot, which gets new conversations first.
     agents: Vec<Arc<Person>>,
     buyers: Vec<Arc<Person>>,
     now: i64,
@@ -187,11 +200,17 @@ type Step = (u8, usize, usize, usize);
 impl Story {
     fn begin(place: &Place, world: &mut World, name: &str) -> Story {
         let shop = world.shop(name);
-        let agents: Vec<_> = (0..3).map(|n| world.user(&format!("{name}:a{n}"))).collect();
+        let agents: Vec<_> = (0..4).map(|n| world.user(&format!("{name}:a{n}"))).collect();
         let buyers = (0..3).map(|n| world.user(&format!("{name}:b{n}"))).collect();
-        for (agent, role) in agents.iter().zip([Role::Agent, Role::Agent, Role::Supervisor]) {
+        for (agent, role) in agents.iter().zip([Role::Agent, Role::Agent, Role::Supervisor, Role::Bot]) {
             agents::insert(&mut world.db, shop.id, agent.id, role, None, Timestamp(1)).unwrap();
         }
+        let bot = &agents[BOT];
+        let first = shops::Change { bot: Some(Some(bot.uid.to_string())), ..shops::Change::default() };
+        shops::update(&mut world.db, shop.id, &first).unwrap();
+        let (user, made_by, scopes) = (bot.id, agents[2].id, &[Scope::Bot][..]);
+        let key = api_keys::New { user, made_by, name: "Bot", hash: name, hint: "", scopes };
+        api_keys::insert(&mut world.db, shop.id, key, Timestamp(1)).unwrap();
         Story {
             writer: Writer::open(&place.location, Rules { recall_window_ms: 0, events: true }).unwrap(),
             readers: place.location.readers(2).unwrap(),
@@ -206,6 +225,14 @@ impl Story {
         }
     }
 
+    /// The bot is away, and stays so.
+    fn among_people(mut self) -> Story {
+        let (bot, shop) = (self.agents[BOT].clone(), self.shop.shop.clone());
+        self.commit(&bot, Act::SetStatus { shop, status: Status::Away });
+        self.on_duty.remove(&bot.id);
+        self
+    }
+
     fn step(&mut self, (what, agent, buyer, pause): Step) {
         self.now += PAUSES[pause] * SECOND;
         let (agent, buyer) = (self.agents[agent].clone(), self.buyers[buyer].clone());
@@ -217,7 +244,7 @@ impl Story {
             (9, Some(id)) => self.act(&agent, id, Act::Release(id)),
             (10 | 11, Some(id)) => self.act(&agent, id, Act::Resolve(id)),
             (12, Some(id)) => {
-                let to = self.agents[pause % 3].uid.clone();
+                let to = self.agents[pause % 4].uid.clone();
                 self.act(&agent, id, Act::Transfer { conversation: id, to });
             }
             (13, Some(id)) => {
@@ -254,28 +281,50 @@ impl Story {
         let content = Content { json: r#"{"kind":"text","text":"hi"}"#.into(), digest: [1; 16] };
         let act = Act::Send { to, client_id: self.sent.to_string().into(), content };
         let Answer::Outcome(Outcome::Stored { message, cause, .. }) = self.commit(by, act) else { return };
-        let (id, opened, left) = (message.conversation, self.now, self.on_duty.is_empty());
+        let (id, opened) = (message.conversation, self.now);
+        let with_bot = self.on_duty.contains(&self.agents[BOT].id);
+        let (offered, left) = ((!with_bot).then_some(opened), !with_bot && self.nobody_is_there());
         let of_buyer = message.side == Which::First;
         if of_buyer {
             self.conversations.insert(by.id, id);
         }
         if cause.is_some() {
-            self.seen.entry(id).or_default().push(Seen { opened, left, ..Seen::default() });
+            self.seen.entry(id).or_default().push(Seen { opened, offered, left, ..Seen::default() });
         }
-        self.ticket(id).said.push((opened, of_buyer, by.id));
+        if by.id != self.agents[BOT].id {
+            self.ticket(id).said.push((opened, of_buyer, by.id));
+        }
+    }
+
+    fn nobody_is_there(&self) -> bool {
+        let bot = self.agents[BOT].id;
+        self.on_duty.iter().all(|agent| *agent == bot)
     }
 
     fn act(&mut self, by: &Arc<Person>, id: ConversationId, act: Act) {
         let Answer::Outcome(Outcome::Changed { now, cause, .. }) = self.commit(by, act) else { return };
         let at = self.now;
         if now.conversation.ticket as usize > self.seen[&id].len() {
-            let outbound = Seen { opened: at, outbound: true, ..Seen::default() };
+            let outbound = Seen { opened: at, offered: Some(at), outbound: true, ..Seen::default() };
             self.seen.get_mut(&id).unwrap().push(outbound);
         }
         match cause {
             Cause::Claimed | Cause::Transferred => {
-                let claimant = now.conversation.claimant().unwrap().id;
-                self.ticket(id).claims.push((at, claimant));
+                let (claimant, bot) = (now.conversation.claimant().unwrap().id, self.agents[BOT].id);
+                let ticket = self.ticket(id);
+                if claimant != bot {
+                    ticket.offered.get_or_insert(at);
+                    ticket.claims.push((at, claimant));
+                } else if ticket.claims.is_empty() && ticket.answered().is_none() {
+                    ticket.offered = None;
+                }
+            }
+            Cause::Released => {
+                let nobody = self.nobody_is_there();
+                let ticket = self.ticket(id);
+                if ticket.offered.is_none() {
+                    (ticket.offered, ticket.left) = (Some(at), ticket.left || nobody);
+                }
             }
             Cause::Resolved => self.ticket(id).resolved = Some((at, by.id)),
             _ => {}
@@ -293,7 +342,8 @@ impl Story {
         for (figures, piece) in sums.pieces.iter().zip(&period.pieces) {
             self.compare(figures, &naive(&seen, *piece, None), *piece, None);
         }
-        for agent in &self.agents {
+        assert_eq!(sums.agents.get(&self.agents[BOT].id), None, "a bot has no figures");
+        for agent in &self.agents[..BOT] {
             let figures = sums.agents.get(&agent.id).cloned().unwrap_or_default();
             self.compare(&figures, &naive(&seen, span, Some(agent.id)), span, Some(agent.id));
         }
@@ -324,7 +374,7 @@ impl Story {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    proptest::collection::vec((0..15u8, 0..3usize, 0..3usize, 0..PAUSES.len()), 1..60)
+    proptest::collection::vec((0..15u8, 0..4usize, 0..3usize, 0..PAUSES.len()), 1..60)
 }
 
 #[test]
@@ -351,7 +401,7 @@ fn figures_are_what_was_seen_and_as_long_as_their_lists() {
 fn the_migration_fills_in_what_was_written_down_before() {
     each(|place: Place| {
         let mut world = place.world();
-        let mut story = Story::begin(&place, &mut world, "acme");
+        let mut story = Story::begin(&place, &mut world, "acme").among_people();
         // Opened, claimed, answered, transferred, resolved, rated; opened again by an agent, who resolves it; and by the buyer.
         for what in [0, 4, 6, 12, 10, 13, 4, 10, 0] {
             let agent = if what == 10 { 2 } else { 0 };
@@ -393,7 +443,7 @@ fn the_migration_fills_in_what_was_written_down_before() {
 fn a_shop_as_it_is_now() {
     each(|place: Place| {
         let mut world = place.world();
-        let mut story = Story::begin(&place, &mut world, "acme");
+        let mut story = Story::begin(&place, &mut world, "acme").among_people();
         let mut other = Story::begin(&place, &mut world, "bolt");
         other.step((0, 0, 0, 0));
         let live = |story: &Story| story.readers.read(|db| statistics::live(db, story.shop.id)).unwrap();

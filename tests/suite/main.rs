@@ -6,6 +6,7 @@ mod audit;
 mod bad_input;
 mod bad_wire;
 mod bench;
+mod bots;
 mod bounds;
 mod check_back;
 mod check_history;

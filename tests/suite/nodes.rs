@@ -7,13 +7,13 @@ use shopbell_harness::{
 };
 
 /// Where nodes come from.
-struct Cluster {
+pub struct Cluster {
     redis: TestRedis,
-    nodes: Vec<TestNode>,
+    pub nodes: Vec<TestNode>,
 }
 
 impl Cluster {
-    async fn of(size: usize) -> Cluster {
+    pub async fn of(size: usize) -> Cluster {
         Cluster::with(size, |builder| builder).await
     }
 

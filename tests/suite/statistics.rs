@@ -22,7 +22,7 @@ fn links(value: &Value, found: &mut Vec<Value>) {
 }
 
 /// Follows every link: the list has as many tickets as the figure says.
-async fn lists_agree(rest: &Rest, figures: &Value) -> usize {
+pub async fn lists_agree(rest: &Rest, figures: &Value) -> usize {
     let mut found = Vec::new();
     links(figures, &mut found);
     for figure in &found {

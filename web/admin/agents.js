@@ -34,7 +34,7 @@ export function agents(view) {
     title: t('agent_change', { name: nameOf(agent) }),
     act: t('save'),
     fields: [
-      { name: 'role', label: t('role'), value: agent.role, options: roles() },
+      { name: 'role', label: t('role'), value: agent.role, options: agent.role === 'bot' ? [['bot', t('role_bot')]] : roles() },
       { name: 'capacity', label: t('capacity'), type: 'number', value: agent.capacity ?? '', hint: t('capacity_hint'), attributes: { min: '1' } },
       { name: 'password', label: t('password_new'), type: 'password', hint: t('agent_reset_hint'), attributes: { autocomplete: 'new-password' } },
       { name: 'disabled', label: t('agent_disabled'), type: 'check', value: agent.disabled },

@@ -1,7 +1,7 @@
 /** The shop itself: its name, whose pages may include it, when it works, what it keeps, and the erasure of a person's words. */
 
 import { el } from '/assets/dom.js';
-import { explain, t } from '/assets/i18n.js';
+import { explain, nameOf, t } from '/assets/i18n.js';
 import { ORIGIN } from '/assets/origin.js';
 import { toast } from '/assets/toast.js';
 import { ask } from '/assets/admin/sheet.js';
@@ -18,11 +18,22 @@ const days = (text) => (text === '' ? null : Number(text));
 /** @param {import('/assets/admin/admin.js').View} view */
 export function settings(view) {
   const root = el('div', {}, el('header.head', {}, el('h2', {}, t('section_settings'))));
-  view.api('GET', view.of).then((shop) => root.append(...parts(view, shop)));
+  Promise.all([view.api('GET', view.of), bots(view)]).then(([shop, all]) => root.append(...parts(view, shop, all)));
   return root;
 }
 
-function parts(view, shop) {
+/** The shop's bots. @param {import('/assets/admin/admin.js').View} view @returns {Promise<{uid: string, name: string}[]>} */
+async function bots(view) {
+  const found = [];
+  for (let cursor = ''; cursor !== null;) {
+    const { items, next } = await view.api('GET', `${view.of}/agents?limit=100${cursor && `&cursor=${encodeURIComponent(cursor)}`}`);
+    found.push(...items.filter(({ role, disabled }) => role === 'bot' && !disabled));
+    cursor = next;
+  }
+  return found;
+}
+
+function parts(view, shop, itsBots) {
   const admin = view.shop.role === 'admin';
   const text = (name, value, attributes = {}) => {
     const field = el('input', { name, ...attributes });
@@ -32,6 +43,9 @@ function parts(view, shop) {
   const row = (label, field, hint) => el('label', {}, el('span', {}, label), field, hint && el('small', {}, hint));
   const origins = el('textarea', { name: 'origins', rows: '3', spellcheck: 'false' });
   origins.value = shop.origins.join('\n');
+  const bot = el('select', { name: 'bot' }, el('option', { value: '' }, t('bot_none')), ...itsBots.map((one) => el('option', { value: one.uid }, nameOf(one))));
+  if (shop.bot && !itsBots.some(({ uid }) => uid === shop.bot)) bot.append(el('option', { value: shop.bot }, shop.bot));
+  bot.value = shop.bot ?? '';
   const zones = el('datalist', { id: 'zones' }, ...Intl.supportedValuesOf('timeZone').map((zone) => el('option', { value: zone })));
   const { hours = {}, retention = {} } = shop;
   const week = DAYS.map((day) => row(t(`day_${day}`), text(day, (hours[day] ?? []).map((span) => span.join('–')).join(', '), { placeholder: t('closed') })));
@@ -46,6 +60,7 @@ function parts(view, shop) {
     row(t('origins'), origins, t('origins_hint')),
     row(t('time_zone'), text('time_zone', shop.time_zone, { list: 'zones', required: true })), zones,
     open,
+    row(t('bot'), bot, t('bot_hint')),
     el('fieldset', {}, el('legend', {}, t('retention_title')),
       row(t('retention_messages'), text('retention_messages', retention.messages, { type: 'number', min: '1' }), t('retention_hint')),
       row(t('retention_files'), text('retention_files', retention.files, { type: 'number', min: '1' }))),
@@ -60,6 +75,7 @@ function parts(view, shop) {
         origins: value('origins').split(/\s+/).filter(Boolean),
         time_zone: value('time_zone'),
         hours: work,
+        ...((shop.bot ?? '') !== value('bot') && { bot: value('bot') || null }),
         retention: { messages: days(value('retention_messages')), files: days(value('retention_files')) },
       });
       toast(t('saved'));

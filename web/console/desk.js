@@ -171,7 +171,10 @@ export class Desk {
   async #transfer() {
     const { id } = this.#room.summary;
     const colleague = await askColleague(this.shop.shop, this.token, this.client.welcome.user.uid);
-    if (!colleague) return;
+    if (colleague) this.#give(id, colleague);
+  }
+
+  async #give(id, colleague) {
     try {
       const { conversation } = await this.client.transfer(id, colleague.uid);
       toast(t('transferred', { name: nameOf(conversation.claimed_by ?? colleague) }));
@@ -203,18 +206,19 @@ export class Desk {
       el('div.about', {}, el('strong', {}, name), el(`span.chip.${mine ? 'mine' : summary.state}`, {}, chip(summary, mine))),
       el('div.acts', {},
         !claimed && act(summary.state === 'resolved' ? 'reopen' : 'claim', () => this.#claim(), 'main'),
+        leads && claimed && !mine && act('take_over', () => this.#give(summary.id, this.client.welcome.user), 'main'),
         (mine || (leads && summary.state !== 'resolved')) && act('transfer', () => this.#transfer()),
         (mine || (leads && claimed)) && act('release', () => this.#end('release')),
         (mine || (leads && summary.state !== 'resolved')) && act('resolve', () => this.#end('resolve'), mine ? 'main' : 'quiet')));
     this.#room.composer.root.hidden = !mine;
     this.#foot.hidden = mine;
-    this.#foot.textContent = mine ? '' : t(`read_along_${summary.state}`, { name: nameOf(summary.claimed_by) });
+    this.#foot.textContent = mine ? '' : t(`read_along_${summary.with_bot ? 'with_bot' : summary.state}`, { name: nameOf(summary.claimed_by) });
   }
 }
 
 function chip(summary, mine) {
   if (mine) return t('chip_mine');
-  if (summary.state === 'claimed') return t('chip_claimed', { name: nameOf(summary.claimed_by) });
+  if (summary.state === 'claimed') return t(summary.with_bot ? 'chip_with_bot' : 'chip_claimed', { name: nameOf(summary.claimed_by) });
   if (summary.state === 'resolved') return t('chip_resolved');
   return summary.waiting_since ? t('chip_waiting_since', { time: moment(summary.waiting_since) }) : t('chip_waiting');
 }

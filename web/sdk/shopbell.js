@@ -44,6 +44,7 @@
  * @property {User} buyer
  * @property {'waiting'|'claimed'|'resolved'} state
  * @property {User|null} claimed_by
+ * @property {boolean} [with_bot] only a bot of the shop has had it so far
  * @property {number} claim_version
  * @property {number} last_seq
  * @property {{seq: number, from: User, content: Content, at: string}|null} last_message

@@ -36,7 +36,7 @@ use crate::{
         conversation::{Cause, Conversation, State},
         cursor::Which,
         ids::{ConversationId, UserId},
-        people::{Agent, Person, Shop, Status},
+        people::{Agent, Person, Role, Shop, Status},
         presence::Presences,
         replica::Replica,
     },
@@ -112,9 +112,10 @@ impl ShopDispatcher {
         !self.replica.has_missed(conversation, cause) && self.note(conversation)
     }
 
-    /// Somebody has a session and takes new conversations.
+    /// Somebody, who is no bot, has a session and takes new conversations.
     fn on_duty(&self) -> bool {
-        self.agents.iter().any(|agent| agent.status == Status::Online && self.here.contains(&agent.person.id))
+        let takes = |agent: &&Agent| agent.status == Status::Online && agent.role != Role::Bot;
+        self.agents.iter().filter(takes).any(|agent| self.here.contains(&agent.person.id))
     }
 
     /// Whom to tell, on this node, of something that has been written here or on another.
@@ -145,12 +146,20 @@ impl ShopDispatcher {
                 self.replica.tell(message.conversation, message.seq, message.seq);
                 match cause {
                     _ if !latest => {}
-                    Some(_) => follows = self.welcome_buyer(&now.conversation),
+                    Some(_) => {
+                        follows = self.welcome_buyer(&now.conversation);
+                        follows.extend(self.buyers_presence(&now.conversation));
+                    }
                     None => follows.extend(self.note_activity(now, ctx)),
                 }
             }
             Outcome::Changed { now, cause, before, .. } => {
-                self.note(&Arc::new(now.conversation.clone()));
+                let known = self.replica.open(now.conversation.id);
+                let only_bots = known.is_some_and(|known| known.conversation.offered_at.is_none());
+                let latest = self.note(&Arc::new(now.conversation.clone()));
+                if latest && only_bots {
+                    follows = self.welcome_buyer(&now.conversation);
+                }
                 if *cause == Cause::Claimed || before.is_none() {
                     follows.extend(self.buyers_presence(&now.conversation));
                 }

@@ -15,7 +15,7 @@ pub(super) const LOOK: Duration = Duration::from_secs(1);
 const POSITIONS: Duration = Duration::from_secs(10);
 
 impl ShopDispatcher {
-    /// What a buyer is told whose ticket has just been opened: where it stands.
+    /// What a buyer is told whose ticket has just come before people: where it stands, if it waits.
     pub(super) fn welcome_buyer(&mut self, conversation: &Conversation) -> Vec<Told> {
         let Some(position) = self.replica.line().position(conversation.id) else { return Vec::new() };
         self.told_position.insert(conversation.id, (position, Instant::now()));

@@ -115,7 +115,7 @@ impl<'a> Story<'a> {
             self.read(Which::Second, rows)?;
             if self.chance.random_bool(0.04) {
                 let (next, role) = self.someone();
-                self.act(&agent, &Deed::Transfer(next.clone()), rows)?;
+                self.act(&agent, &Deed::Transfer(next.clone(), role), rows)?;
                 agent = (next, role);
             }
             self.turn(Standing::Agent(agent.1), after, rows)?;

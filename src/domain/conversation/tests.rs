@@ -36,7 +36,7 @@ fn deed(name: &str) -> Deed {
         "claim" => Deed::Claim,
         "release" => Deed::Release,
         "resolve" => Deed::Resolve,
-        _ => Deed::Transfer(person(4)),
+        _ => Deed::Transfer(person(4), Role::Agent),
     }
 }
 
@@ -183,6 +183,37 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+#[test]
+fn who_has_only_had_a_bot_waits_since_that_let_go() {
+    let (bot, later) = (Standing::Agent(Role::Bot), Timestamp(9_000));
+    let mut c = in_state("waiting");
+    c.act(&person(2), bot, &Deed::Claim, 0, NOW).unwrap();
+    c.send(UserId(2), bot, NOW).unwrap();
+    assert_eq!((c.offered_at, c.attended), (None, Attended::Not));
+    let lost = {
+        let mut c = c.clone();
+        c.lose_claimant(c.claim_version, later);
+        c
+    };
+    assert_eq!((lost.waiting_since, lost.returned), (Some(later), false), "behind who has waited longer");
+    c.act(&person(2), bot, &Deed::Release, 0, later).unwrap();
+    assert_eq!((c.offered_at, c.waiting_since), (Some(later), Some(later)));
+
+    // From then on nobody starts over, and no bot takes it back to before people.
+    let person_s = Standing::Agent(Role::Supervisor);
+    c.act(&person(3), person_s, &Deed::Claim, 0, Timestamp(10_000)).unwrap();
+    c.act(&person(3), person_s, &Deed::Transfer(person(2), Role::Bot), 0, Timestamp(11_000)).unwrap();
+    assert_eq!((c.offered_at, c.attended), (Some(later), Attended::Claimed));
+    c.act(&person(2), bot, &Deed::Release, 0, Timestamp(12_000)).unwrap();
+    assert_eq!(c.waiting_since, Some(later));
+    c.act(&person(3), person_s, &Deed::Claim, 0, Timestamp(13_000)).unwrap();
+    c.send(UserId(3), person_s, Timestamp(13_000)).unwrap();
+    assert_eq!(c.attended, Attended::Answered);
+    c.act(&person(3), person_s, &Deed::Resolve, 0, Timestamp(14_000)).unwrap();
+    c.send(UserId(1), Standing::Buyer, Timestamp(15_000)).unwrap();
+    assert_eq!((c.offered_at, c.attended), (Some(Timestamp(15_000)), Attended::Not), "another ticket");
+}
+
 fn side_of(first: bool) -> Which {
     if first { Which::First } else { Which::Second }
 }
@@ -247,6 +278,8 @@ proptest! {
             let changed = c.claimant().map(|a| a.id) != before.claimant().map(|a| a.id);
             prop_assert_eq!(c.claim_version - before.claim_version, i64::from(changed));
             prop_assert_eq!(c.waiting_since.is_some(), c.state == State::Waiting);
+            let came_before_people = c.state == State::Waiting || c.attended > Attended::Not;
+            prop_assert!(c.offered_at.is_some() || !came_before_people, "{:?}", c);
             for side in [Which::First, Which::Second] {
                 let (was, is) = (before.side(side), c.side(side));
                 prop_assert!(was.delivered <= is.delivered && was.read <= is.read, "a cursor went back");

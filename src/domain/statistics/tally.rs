@@ -41,6 +41,8 @@ pub struct Figures {
     pub first_responses: Vec<i64>,
     pub first_responses_after_claim: Vec<i64>,
     pub resolved: u64,
+    /// Of these, those that only a bot has had.
+    pub resolved_by_bot: u64,
     pub resolutions: Vec<i64>,
     /// How many ratings of 1 to 5.
     pub scores: [u64; 5],
@@ -68,6 +70,7 @@ impl Figures {
             }
             Event::Resolved => {
                 self.resolved += 1;
+                self.resolved_by_bot += u64::from(ticket.offered_at.is_none());
                 self.resolutions.extend(ticket.resolution(clock));
             }
             Event::Rated => {

@@ -56,11 +56,13 @@ impl Event {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ticket {
     pub opened_at: Timestamp,
+    /// When it came before people; `None` where only a bot has had it.
+    pub offered_at: Option<Timestamp>,
     /// Opened by an agent who has claimed a resolved conversation: nobody was waiting.
     pub outbound: bool,
-    /// Opened while nobody was on duty.
+    /// It came before people while nobody was on duty.
     pub left_message: bool,
-    /// The first claim: when, and who got it.
+    /// The first claim by a person: when, and who got it.
     pub claimed: Option<(Timestamp, UserId)>,
     pub answered: Option<(Timestamp, UserId)>,
     pub resolved: Option<(Timestamp, UserId)>,
@@ -86,14 +88,14 @@ impl Ticket {
         self.claimed.map(|(_, by)| by)
     }
 
-    /// From the opening to the first claim.
+    /// From when it came before people to the first claim.
     pub fn wait(&self, clock: &Clock) -> Option<i64> {
-        self.since_opening(clock, self.claimed.filter(|_| !self.outbound))
+        self.since_offered(clock, self.claimed.filter(|_| !self.outbound))
     }
 
-    /// From the opening to the first answer, the wait for a claim included.
+    /// From when it came before people to the first answer of one, the wait for a claim included.
     pub fn first_response(&self, clock: &Clock) -> Option<i64> {
-        self.since_opening(clock, self.answered.filter(|_| !self.outbound))
+        self.since_offered(clock, self.answered.filter(|_| !self.outbound))
     }
 
     /// From the first claim to the first answer; nothing where an admin has put the answer there before anybody claimed it.
@@ -102,19 +104,19 @@ impl Ticket {
         Some(clock.working(self.claimed.map_or(answered, |(at, _)| at), answered))
     }
 
-    /// From the opening to the end.
+    /// From when it came before people to the end.
     pub fn resolution(&self, clock: &Clock) -> Option<i64> {
-        self.since_opening(clock, self.resolved)
+        self.since_offered(clock, self.resolved)
     }
 
-    fn since_opening(&self, clock: &Clock, deed: Option<(Timestamp, UserId)>) -> Option<i64> {
-        deed.map(|(at, _)| clock.working(self.opened_at, at))
+    fn since_offered(&self, clock: &Clock, deed: Option<(Timestamp, UserId)>) -> Option<i64> {
+        self.offered_at.zip(deed).map(|(offered, (at, _))| clock.working(offered, at))
     }
 
-    /// Whether the first answer came within 30 s. `None` where nobody could expect that: a left message, a ticket that was opened
-    /// outside working hours, or by an agent.
+    /// Whether the first answer came within 30 s. `None` where nobody could expect that: a left message, a ticket that came before people
+    /// outside working hours or never, or that an agent has opened.
     pub fn within_30s(&self, clock: &Clock) -> Option<bool> {
-        let counts = !self.left_message && !self.outbound && clock.is_open(self.opened_at);
+        let counts = !self.left_message && !self.outbound && self.offered_at.is_some_and(|at| clock.is_open(at));
         counts.then(|| self.first_response(clock).is_some_and(|ms| ms <= IN_TIME_MS))
     }
 }
@@ -148,6 +150,7 @@ pub(super) mod tests {
     pub fn opened(at: Timestamp) -> Ticket {
         Ticket {
             opened_at: at,
+            offered_at: Some(at),
             outbound: false,
             left_message: false,
             claimed: None,
@@ -210,6 +213,28 @@ pub(super) mod tests {
         assert_eq!(added.first_response(&office()), Some(5 * SECOND));
         assert_eq!(added.first_response_after_claim(&office()), Some(0));
         assert_eq!(Ticket { claimed: Some((at(11, 0), BOB)), ..added }.first_response_after_claim(&office()), Some(0));
+    }
+
+    #[test]
+    fn a_bots_time_is_nobodys() {
+        let clock = office();
+        let with_bot = Ticket { offered_at: None, ..opened(at(10, 0)) };
+        let resolved = Ticket { resolved: Some((at(10, 30), BOB)), ..with_bot.clone() };
+        assert_eq!((resolved.within_30s(&clock), resolved.resolution(&clock)), (None, None));
+        let handed_over = Ticket {
+            offered_at: Some(at(11, 0)),
+            claimed: Some((at(11, 10), ANN)),
+            answered: Some((at(11, 20), ANN)),
+            resolved: Some((at(11, 60), ANN)),
+            ..with_bot
+        };
+        assert_eq!(
+            (handed_over.wait(&clock), handed_over.first_response(&clock)),
+            (Some(10 * SECOND), Some(20 * SECOND))
+        );
+        assert_eq!((handed_over.within_30s(&clock), handed_over.resolution(&clock)), (Some(true), Some(60 * SECOND)));
+        let at_night = Ticket { offered_at: Some(at(20, 0)), ..handed_over };
+        assert_eq!(at_night.within_30s(&clock), None, "nobody works then");
     }
 
     #[test]

@@ -406,6 +406,7 @@ pub async fn remove(node: web::Data<Node>, acting: Acting, path: web::Path<(Stri
         let person = agent.1.person();
         change.check_admins(db, id, &agent.0)?;
         agents::delete(db, id, person.id)?;
+        shops::forget_bot(db, id, &person.uid)?;
         let good_from = revoke(db, person.id, 0)?;
         change.record(db, id, "agent.removed", Some(&Shown::of(&agent)), None)?;
         change.tell(db, id, Some(&agent.0), None)?;

@@ -13,15 +13,24 @@ use super::{
     settings::ApiSettings,
 };
 use crate::{
-    actors::{journal::write, node::Node, now, session::Identity},
-    domain::{ids::Timestamp, refusal::Refusal},
+    actors::{
+        journal::{WriteError, write},
+        node::Node,
+        now,
+        session::Identity,
+    },
+    domain::{
+        ids::{ShopId, Timestamp, UserId},
+        people::Role,
+        refusal::Refusal,
+    },
     http::Origins,
     protocol::{
         fields::Fields,
         hours,
         time::{self, At},
     },
-    store::{audit, shops},
+    store::{Db, agents, audit, shops, users},
 };
 
 const ORIGINS_MAX: usize = 50;
@@ -45,6 +54,7 @@ struct Settings {
     hours: Value,
     retention: Retention,
     disabled: bool,
+    bot: Option<String>,
 }
 
 /// In days; `None`: for ever.
@@ -70,6 +80,7 @@ impl Settings {
             hours: json(&row.hours),
             retention: Retention { messages: row.retention_messages, files: row.retention_files },
             disabled: row.disabled,
+            bot: row.bot.clone(),
         }
     }
 
@@ -98,7 +109,16 @@ fn wanted(fields: Fields<'_>) -> Result<shops::Change, Refusal> {
         disabled: fields.maybe("disabled", Value::as_bool)?,
         retention_messages: days("messages")?,
         retention_files: days("files")?,
+        bot: if fields.is_null("bot") { Some(None) } else { fields.maybe_name("bot")?.map(|uid| Some(uid.to_owned())) },
     })
+}
+
+/// Whether a shop may have this bot: it is one of its own.
+fn check_bot(db: &mut Db, shop: ShopId, wanted: &shops::Change) -> Result<(), WriteError> {
+    let Some(Some(uid)) = &wanted.bot else { return Ok(()) };
+    let user = users::by_uid(db, uid)?.ok_or(Refusal::invalid("bot"))?;
+    let role = agents::role(db, shop, UserId(user.id))?;
+    if role == Some(Role::Bot) { Ok(()) } else { Err(Refusal::invalid("bot").into()) }
 }
 
 /// `origins` of a body, in canonical form, as the store keeps it.
@@ -186,6 +206,7 @@ pub async fn make(
     let (by, address) = (me.person.id, api.address(&request).to_string());
     let made = write(&node.journal, move |db| {
         let id = shops::insert(db, &shop, &name, "[]", now())?.ok_or(Refusal::Conflict)?.shop().id;
+        check_bot(db, id, &wanted)?;
         shops::update(db, id, &wanted)?;
         let row = shops::by_id(db, id)?.ok_or(Refusal::NotFound)?;
         let act = audit::Act {
@@ -245,6 +266,7 @@ pub async fn change(node: web::Data<Node>, known: web::Data<Origins>, acting: Ac
     let changed = write(&node.journal, move |db| {
         let before = acting.manage(db)?;
         let id = before.shop().id;
+        check_bot(db, id, &wanted)?;
         shops::update(db, id, &wanted)?;
         let after = shops::by_id(db, id)?.ok_or(Refusal::NotFound)?;
         let change = [&before, &after].map(Settings::record);

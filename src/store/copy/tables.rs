@@ -99,6 +99,7 @@ copied! {
         disabled: bool,
         retention_messages: Option<i32>,
         retention_files: Option<i32>,
+        bot: Option<String>,
     }
     agents (shop_id: BigInt, user_id: BigInt), 1_000 {
         shop_id: i64,
@@ -135,6 +136,8 @@ copied! {
         updated_at: i64,
         revision: i64,
         updated_second: i64,
+        offered_at: Option<i64>,
+        attended: i16,
     }
     messages (conversation_id: BigInt, seq: BigInt), 2_000 {
         conversation_id: i64,
@@ -179,6 +182,7 @@ copied! {
         outbound: bool,
         last_claimed_by: Option<i64>,
         rated_at: Option<i64>,
+        offered_at: Option<i64>,
     }
     timeline (conversation_id: BigInt, position: BigInt), 1_000 {
         conversation_id: i64,

@@ -13,14 +13,14 @@ mod records;
 
 use super::{
     Answer, Rules,
-    facts::{Facts, Found, Needs},
+    facts::{Facts, Found, Needs, OnDuty},
     rows::Rows,
 };
 use crate::{
     domain::{
         command::{Act, Command, Message, Outcome, Snapshot, Target},
         content::{Content, RECALLED, files_in, is_tombstone},
-        conversation::{Cause, Change, Conversation, Deed, Moved, Parties, Placed, Standing},
+        conversation::{Attended, Cause, Change, Conversation, Deed, Moved, Parties, Placed, Standing, State},
         cursor::{Given, Side, Which},
         event::{About, Event, Kind},
         ids::{ConversationId, Seq, ShopId, Timestamp, UserId, VISITOR},
@@ -109,7 +109,7 @@ struct Deciding<'a> {
     rows: Rows,
 }
 
-impl Deciding<'_> {
+impl<'a> Deciding<'a> {
     fn answer(&mut self, command: &Command) -> Answer {
         match self.command(command) {
             Ok(outcome) => Answer::Outcome(outcome),
@@ -213,34 +213,55 @@ impl Deciding<'_> {
             }
         };
         self.check_shop(&conversation)?;
-        let answered = conversation.second.said >= conversation.opened_seq;
+        let attended = conversation.attended;
         let placed = conversation.send(by.id, standing, now)?;
-        self.note_opening(&conversation, placed, by.id, now)?;
-        if matches!(standing, Standing::Agent(_)) && !answered {
-            self.ticket(&conversation).answered.get_or_insert((now, by.id));
-        }
+        self.note_opening(&mut conversation, placed, by.id, now)?;
+        self.note_answer(&conversation, attended, by.id, now);
         if is_new {
             self.note_new(&conversation);
         }
         Ok(self.store(conversation, placed, by, client_id, content, now))
     }
 
-    /// Notes the ticket that a message has opened, if it has.
+    /// Notes the ticket that a message has opened, if it has. The shop's bot gets it, if it is there.
     fn note_opening(
         &mut self,
-        conversation: &Conversation,
+        conversation: &mut Conversation,
         placed: Placed,
         by: UserId,
         now: Timestamp,
     ) -> Result<(), Stop> {
-        let Some(cause) = placed.cause else { return Ok(()) };
-        let left_message = match conversation.shop() {
-            Some(shop) => !self.anyone_on_duty(shop.id)?,
-            None => false,
-        };
+        let (Some(cause), Some(shop)) = (placed.cause, conversation.shop().map(|shop| shop.id)) else { return Ok(()) };
+        let on_duty = self.anyone_on_duty(shop)?;
+        let bot = self.first_bot(shop)?.filter(|bot| bot.id != by);
         let ticket = self.ticket(conversation);
-        (ticket.is_new, ticket.left_message) = (true, left_message);
+        (ticket.is_new, ticket.left_message) = (true, !on_duty && bot.is_none());
         self.note(conversation, cause, by, None, now);
+        if let Some(bot) = bot {
+            conversation.act(&bot, Standing::Agent(Role::Bot), &Deed::Claim, 0, now)?;
+            self.ticket(conversation);
+            self.note(conversation, Cause::Claimed, bot.id, None, now);
+        }
+        Ok(())
+    }
+
+    /// Notes a person's first answer in a ticket; `before` it had been attended to so far.
+    fn note_answer(&mut self, conversation: &Conversation, before: Attended, by: UserId, now: Timestamp) {
+        if before < Attended::Answered && conversation.attended == Attended::Answered {
+            self.ticket(conversation).answered.get_or_insert((now, by));
+        }
+    }
+
+    /// Notes since when a ticket has been before people, where that has changed: a bot has taken it, or has let go of it.
+    fn note_offer(&mut self, conversation: &Conversation, before: Option<Timestamp>) -> Result<(), Stop> {
+        if conversation.offered_at == before {
+            return Ok(());
+        }
+        let left_message = match conversation.shop() {
+            Some(shop) if conversation.state == State::Waiting => !self.anyone_on_duty(shop.id)?,
+            _ => false,
+        };
+        self.ticket(conversation).left_message |= left_message;
         Ok(())
     }
 
@@ -450,17 +471,18 @@ impl Deciding<'_> {
 
     fn act(&mut self, by: &Arc<Person>, id: ConversationId, deed: Deed, now: Timestamp) -> Result<Outcome, Stop> {
         let (mut conversation, standing) = self.standing(id, by.id)?;
-        if matches!(deed, Deed::Claim | Deed::Transfer(_)) {
+        if matches!(deed, Deed::Claim | Deed::Transfer(..)) {
             self.check_shop(&conversation)?;
         }
-        let (before, ticket) = (conversation.claimant().cloned(), conversation.ticket);
-        let taker = match &deed {
-            Deed::Claim => Some(by.id),
-            Deed::Transfer(to) => Some(to.id),
-            Deed::Release | Deed::Resolve => None,
+        let (before, ticket, offered_at) =
+            (conversation.claimant().cloned(), conversation.ticket, conversation.offered_at);
+        let taker = match (&deed, standing) {
+            (Deed::Claim, Standing::Agent(role)) => Some((by.id, role)),
+            (Deed::Transfer(to, role), _) => Some((to.id, *role)),
+            _ => None,
         };
         let acked = match taker {
-            Some(taker) if conversation.waiting_since.is_some() => {
+            Some((taker, _)) if conversation.waiting_since.is_some() => {
                 _ = self.last(&conversation); // Asked for together.
                 self.acked(id, taker)?
             }
@@ -471,17 +493,19 @@ impl Deciding<'_> {
         let Some(Change { cause, moved }) = change else {
             return Ok(Outcome::Unchanged(Arc::new(Snapshot { conversation, last })));
         };
-        let claimant = conversation.claimant().map(|agent| agent.id);
         let last_seq = conversation.last_seq;
         if conversation.ticket != ticket {
             let ticket = self.ticket(&conversation);
             (ticket.is_new, ticket.outbound) = (true, true);
         }
-        if let Some(agent) = claimant {
-            // The first claim of a ticket is noted, and who has it last; all are in the timeline.
-            let ticket = self.ticket(&conversation);
-            ticket.claimed.get_or_insert((now, agent));
-            ticket.last_claimed_by = Some(agent);
+        self.note_offer(&conversation, offered_at)?;
+        if let Some((agent, role)) = taker {
+            // The first claim of a ticket is noted, and who has it last, of people; all are in the timeline.
+            if role != Role::Bot {
+                let ticket = self.ticket(&conversation);
+                ticket.claimed.get_or_insert((now, agent));
+                ticket.last_claimed_by = Some(agent);
+            }
             self.rows.forget_acks(id);
         }
         if cause == Cause::Resolved {
@@ -501,10 +525,11 @@ impl Deciding<'_> {
             return Err(Refusal::Forbidden.into());
         }
         let agent = match (conversation.shop(), self.user(to)?) {
-            (Some(shop), Some(user)) => self.role(shop.id, user.id)?.map(|_| user),
+            (Some(shop), Some(user)) => self.role(shop.id, user.id)?.map(|role| (user, role)),
             _ => None,
         };
-        Ok(Deed::Transfer(agent.ok_or(Refusal::invalid("to"))?))
+        let (agent, role) = agent.ok_or(Refusal::invalid("to"))?;
+        Ok(Deed::Transfer(agent, role))
     }
 
     fn lose_claimant(
@@ -516,9 +541,11 @@ impl Deciding<'_> {
     ) -> Result<Outcome, Stop> {
         let mut conversation = self.conversation(id)?;
         let (before, last) = (conversation.claimant().cloned(), self.last(&conversation)?);
+        let offered_at = conversation.offered_at;
         if !conversation.lose_claimant(claim_version, now) {
             return Ok(Outcome::Unchanged(Arc::new(Snapshot { conversation, last })));
         }
+        self.note_offer(&conversation, offered_at)?;
         let (cause, moved) = (Cause::Released, Moved::default());
         self.note(&conversation, cause, by.id, before.as_ref().map(|agent| agent.id), now);
         let now = Arc::new(Snapshot { conversation: (*self.put(conversation).conversation).clone(), last });
@@ -609,10 +636,10 @@ impl Deciding<'_> {
 
     /// What changes of the present ticket of a conversation.
     fn ticket(&mut self, conversation: &Conversation) -> &mut tickets::Change {
-        self.rows
-            .tickets
-            .entry((conversation.id, conversation.ticket))
-            .or_insert_with(|| tickets::Change::of(conversation))
+        let key = (conversation.id, conversation.ticket);
+        let change = self.rows.tickets.entry(key).or_insert_with(|| tickets::Change::of(conversation));
+        change.offered_at = conversation.offered_at;
+        change
     }
 
     /// Adds what `conversation` has just undergone to its timeline, and tells it.
@@ -721,19 +748,34 @@ impl Deciding<'_> {
         if let Some(status) = self.rows.statuses.get(&(shop, user)) {
             return Ok(*status);
         }
-        let on_duty = known(self.facts.duty.get(&shop), || self.needs.duty.insert(shop))?;
-        Ok(if on_duty.contains(&user) { Status::Online } else { Status::Away })
+        let on_duty = self.on_duty(shop)?;
+        Ok(if on_duty.people.contains(&user) || on_duty.bots.contains(&user) { Status::Online } else { Status::Away })
     }
 
-    fn anyone_on_duty(&mut self, shop: ShopId) -> Result<bool, Stop> {
-        let Some(stored) = self.facts.duty.get(&shop) else {
+    /// Who was on duty in a shop before this batch.
+    fn on_duty(&mut self, shop: ShopId) -> Result<&'a OnDuty, Stop> {
+        self.facts.duty.get(&shop).ok_or_else(|| {
             self.needs.duty.insert(shop);
-            return Err(Stop::Missing);
-        };
+            Stop::Missing
+        })
+    }
+
+    /// Whether a person is; a bot does not count.
+    fn anyone_on_duty(&mut self, shop: ShopId) -> Result<bool, Stop> {
+        let stored = &self.on_duty(shop)?.people;
         let now = |user: UserId| self.rows.statuses.get(&(shop, user)).copied();
-        let set_online = |(of, status): (&(ShopId, UserId), &Status)| of.0 == shop && *status == Status::Online;
+        let is_bot = |user: UserId| self.facts.roles.get(&(shop, user)) == Some(&Some(Role::Bot));
+        let came = |(&(of, user), status): (&(ShopId, UserId), &Status)| {
+            of == shop && *status == Status::Online && !is_bot(user)
+        };
         let stays = stored.iter().any(|user| now(*user).is_none_or(|status| status == Status::Online));
-        Ok(stays || self.rows.statuses.iter().any(set_online))
+        Ok(stays || self.rows.statuses.iter().any(came))
+    }
+
+    /// The bot that gets the shop's new conversations first, if it is on duty.
+    fn first_bot(&mut self, shop: ShopId) -> Result<Option<Arc<Person>>, Stop> {
+        let bot = self.on_duty(shop)?.first_bot.clone();
+        Ok(bot.filter(|bot| self.rows.statuses.get(&(shop, bot.id)).is_none_or(|status| *status == Status::Online)))
     }
 
     /// How far `user` has acked a conversation while it waits.

@@ -19,6 +19,7 @@ use crate::{
 
 /// A conversation that a batch has asked for.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are conversations")]
 pub enum Found {
     /// It is this batch's until the transaction ends.
     Here(Conversation),
@@ -46,13 +47,21 @@ pub struct Facts {
     pub roles: HashMap<(ShopId, UserId), Option<Role>>,
     /// By their tickets.
     pub prepared: HashMap<Arc<str>, Option<Prepared>>,
-    /// The agents on duty.
-    pub duty: HashMap<ShopId, Vec<UserId>>,
+    pub duty: HashMap<ShopId, OnDuty>,
     /// How far somebody has acked a conversation that waits.
     pub acked: HashMap<(ConversationId, UserId), Seq>,
     /// How many messages of a side are stored above a `seq`.
     pub counts: HashMap<(ConversationId, Seq, Which), i64>,
     pub messages: HashMap<(ConversationId, Seq), Option<Arc<Message>>>,
+}
+
+/// The agents of a shop whose status is `online`.
+#[derive(Clone, Debug, Default)]
+pub struct OnDuty {
+    pub people: Vec<UserId>,
+    pub bots: Vec<UserId>,
+    /// That of the bots which gets new conversations first.
+    pub first_bot: Option<Arc<Person>>,
 }
 
 /// Questions, each in the order in which the tables are asked.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use diesel::QueryResult;
 
 use super::{
-    facts::{Facts, Found, Needs},
+    facts::{Facts, Found, Needs, OnDuty},
     held::Held,
 };
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
         conversation::Conversation,
         cursor::Which,
         ids::{ConversationId, Seq, ShopId},
+        people::Role,
     },
     store::{Db, agents, conversations, messages, people::People, prepared, shops, users, waiting_acks},
 };
@@ -76,8 +77,19 @@ pub fn gather(db: &mut Db, people: &mut People, held: &mut Held, facts: &mut Fac
     }
     if !needs.duty.is_empty() {
         let on_duty = agents::on_duty(db, &needs.duty)?;
-        facts.duty.extend(needs.duty.into_iter().map(|shop| (shop, Vec::new())));
-        on_duty.into_iter().for_each(|(shop, user)| facts.duty.entry(shop).or_default().push(user));
+        facts.duty.extend(needs.duty.into_iter().map(|shop| (shop, OnDuty::default())));
+        for agents::OnDuty { shop, user, role, first } in on_duty {
+            let of_shop = facts.duty.entry(shop).or_default();
+            if role != Role::Bot {
+                of_shop.people.push(user);
+                continue;
+            }
+            of_shop.bots.push(user);
+            if let Some(first) = first {
+                let bot = people.person(db, user)?;
+                of_shop.first_bot = Some(bot).filter(|bot| *bot.uid == *first).or(of_shop.first_bot.take());
+            }
+        }
     }
     if !needs.acked.is_empty() {
         let acked = waiting_acks::of(db, &needs.acked)?;

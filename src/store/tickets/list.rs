@@ -44,6 +44,8 @@ pub struct Sought {
     pub held_by: Option<UserId>,
     pub left_message: Option<bool>,
     pub outbound: Option<bool>,
+    /// Whether only a bot has had it.
+    pub by_bot: Option<bool>,
     pub within_30s: Option<bool>,
     pub score: Option<i16>,
 }
@@ -124,7 +126,8 @@ impl Sought {
         };
         format!(
             "FROM messages m WHERE m.conversation_id = tickets.conversation_id AND m.seq >= tickets.first_seq \
-             AND m.seq <= COALESCE(tickets.last_seq, {}) AND m.side = {} AND m.at >= {from} AND m.at < {to}{by}",
+             AND m.seq <= COALESCE(tickets.last_seq, {}) AND m.side = {} AND m.speaker <> 'bot' \
+             AND m.at >= {from} AND m.at < {to}{by}",
             i64::MAX,
             side.index()
         )
@@ -189,6 +192,10 @@ impl Sought {
         }
         if let Some(outbound) = self.outbound {
             query = query.filter(t::outbound.eq(outbound));
+        }
+        if let Some(by_bot) = self.by_bot {
+            query =
+                if by_bot { query.filter(t::offered_at.is_null()) } else { query.filter(t::offered_at.is_not_null()) };
         }
         if let Some(score) = self.score {
             query = query.filter(t::score.eq(score));

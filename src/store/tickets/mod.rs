@@ -35,6 +35,7 @@ pub struct Row {
     pub outbound: bool,
     pub last_claimed_by: Option<i64>,
     pub rated_at: Option<i64>,
+    pub offered_at: Option<i64>,
 }
 
 impl Row {
@@ -43,6 +44,7 @@ impl Row {
         let deed = |at: Option<i64>, by: Option<i64>| at.zip(by).map(|(at, by)| (Timestamp(at), UserId(by)));
         Ticket {
             opened_at: Timestamp(self.opened_at),
+            offered_at: self.offered_at.map(Timestamp),
             outbound: self.outbound,
             left_message: self.left_message,
             claimed: deed(self.claimed_at, self.claimed_by),
@@ -61,7 +63,9 @@ pub struct Change {
     pub shop: Option<ShopId>,
     pub first_seq: Seq,
     pub opened_at: Timestamp,
-    /// Nobody was on duty; looked at where the ticket is new.
+    /// When it came before people, as the conversation says.
+    pub offered_at: Option<Timestamp>,
+    /// Nobody was on duty as it came before people; stored as it is where the ticket is new, later where it is true.
     pub left_message: bool,
     /// An agent has opened it, by a claim; looked at where the ticket is new.
     pub outbound: bool,
@@ -84,6 +88,7 @@ impl Change {
             shop: conversation.shop().map(|shop| shop.id),
             first_seq: conversation.opened_seq,
             opened_at: conversation.opened_at,
+            offered_at: conversation.offered_at,
             left_message: false,
             outbound: false,
             claimed: None,
@@ -112,7 +117,7 @@ pub fn write(db: &mut Db, changes: &BTreeMap<(ConversationId, i64), Change>) -> 
     unnest::<()>(
         "INSERT INTO tickets AS t (conversation_id, number, first_seq, opened_at, left_message, claimed_at, claimed_by, \
          answered_at, answered_by, resolved_at, resolved_by, last_seq, score, comment, shop_id, outbound, last_claimed_by, \
-         rated_at) SELECT * FROM",
+         rated_at, offered_at) SELECT * FROM",
     )
     .column(changes.keys().map(|(id, _)| id.0))
     .column(changes.keys().map(|(_, number)| *number))
@@ -132,8 +137,11 @@ pub fn write(db: &mut Db, changes: &BTreeMap<(ConversationId, i64), Change>) -> 
     .column(all().map(|change| change.outbound))
     .column(all().map(|change| change.last_claimed_by.map(|by| by.0)))
     .column(all().map(|change| change.rated.as_ref().map(|(at, _, _)| at.0)))
+    .column(all().map(|change| change.offered_at.map(|at| at.0)))
     .then(
         "ON CONFLICT (conversation_id, number) DO UPDATE SET \
+         offered_at = excluded.offered_at, \
+         left_message = t.left_message OR excluded.left_message, \
          claimed_at = COALESCE(t.claimed_at, excluded.claimed_at), \
          claimed_by = CASE WHEN t.claimed_at IS NULL THEN excluded.claimed_by ELSE t.claimed_by END, \
          answered_at = COALESCE(t.answered_at, excluded.answered_at), \
@@ -157,11 +165,17 @@ fn write_one(db: &mut Db, key: (i64, i64), change: &Change) -> QueryResult<()> {
             t::number.eq(key.1),
             t::first_seq.eq(change.first_seq),
             t::opened_at.eq(change.opened_at.0),
+            t::offered_at.eq(change.offered_at.map(|at| at.0)),
             t::left_message.eq(change.left_message),
             t::shop_id.eq(change.shop_id()),
             t::outbound.eq(change.outbound),
         );
         diesel::insert_into(t::table).values(values).execute(db)?;
+    } else {
+        let left_message = change.left_message.then(|| t::left_message.eq(true));
+        diesel::update(t::table.find(key))
+            .set((t::offered_at.eq(change.offered_at.map(|at| at.0)), left_message))
+            .execute(db)?;
     }
     if let Some((at, by)) = change.claimed {
         diesel::update(t::table.find(key).filter(t::claimed_at.is_null()))

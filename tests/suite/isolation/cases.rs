@@ -58,6 +58,7 @@ pub const ROUTES: &[&str] = &[
     "GET /shops/{shop}",
     r#"PATCH /shops/{shop} {"name":"probe"}"#,
     r#"PATCH /shops/{shop} {"name":7}"#,
+    r#"PATCH /shops/{shop} {"bot":"{person}"}"#,
     "GET /shops/{shop}/agents",
     // Whom an admin may list is not limited to a shop: the contract says which users' names and passwords it may set.
     r#"POST /shops/{shop}/agents {"uid":"probe","role":"agent"}"#,
@@ -128,6 +129,7 @@ pub const PARAMETERS: &[&str] = &[
     "after",
     "before",
     "bucket",
+    "by_bot",
     "count",
     "cursor",
     "event",

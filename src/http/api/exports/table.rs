@@ -51,6 +51,7 @@ const TICKETS: &[&str] = &[
     "buyer",
     "buyer_name",
     "opened_at",
+    "offered_at",
     "outbound",
     "left_message",
     "claimed_at",
@@ -216,7 +217,8 @@ fn message(table: &mut dyn Table, (buyer, record): &Said) -> io::Result<()> {
 }
 
 fn ticket(table: &mut dyn Table, (row, buyer, [claimed, last_claimed, answered, resolved]): &Ticket) -> io::Result<()> {
-    let since_opened = |at: Option<i64>| Cell::maybe(at, |at| Cell::Number(at - row.opened_at));
+    let since_offered =
+        |at: Option<i64>| Cell::maybe(at.zip(row.offered_at), |(at, offered)| Cell::Number(at - offered));
     let who =
         |person: &'_ Option<Arc<Person>>| Cell::maybe(person.as_ref(), |person| Cell::text(person.uid.to_string()));
     table.row(&[
@@ -225,6 +227,7 @@ fn ticket(table: &mut dyn Table, (row, buyer, [claimed, last_claimed, answered, 
         uid(buyer),
         name(buyer),
         Cell::Time(Timestamp(row.opened_at)),
+        time(row.offered_at),
         Cell::Flag(row.outbound),
         Cell::Flag(row.left_message),
         time(row.claimed_at),
@@ -234,9 +237,9 @@ fn ticket(table: &mut dyn Table, (row, buyer, [claimed, last_claimed, answered, 
         who(answered),
         time(row.resolved_at),
         who(resolved),
-        since_opened(row.claimed_at),
-        since_opened(row.answered_at),
-        since_opened(row.resolved_at),
+        since_offered(row.claimed_at),
+        since_offered(row.answered_at),
+        since_offered(row.resolved_at),
         Cell::maybe(row.last_seq, |last| Cell::Number(last - row.first_seq + 1)),
         time(row.rated_at),
         Cell::maybe(row.score, |score| Cell::Number(score.into())),

@@ -69,6 +69,8 @@ pub struct Conversation {
     pub state: Option<State>,
     #[schema(required)]
     pub claimed_by: Option<Name>,
+    /// Only a bot of the shop has had it so far; absent: no.
+    pub with_bot: Option<bool>,
     /// Counts the changes of claim.
     pub claim_version: i64,
     pub last_seq: i64,

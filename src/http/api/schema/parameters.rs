@@ -55,7 +55,7 @@ pub fn of(name: &str, in_query: bool) -> Option<Value> {
         }
         "wait" => json!({ "type": "integer", "format": "int32", "minimum": 0, "maximum": 30, "example": 0 }),
         "Last-Event-ID" => json!({ "type": "string", "pattern": "^[0-9]{1,18}$", "example": "4711" }),
-        "mark_read" | "count" | "left_message" | "outbound" | "within_30s" => {
+        "mark_read" | "count" | "left_message" | "outbound" | "by_bot" | "within_30s" => {
             json!({ "type": "boolean", "example": false })
         }
         "what" => json!({ "type": "string", "maxLength": 64, "pattern": "^[^\\u0000]*$", "example": "agent.changed" }),

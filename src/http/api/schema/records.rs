@@ -14,6 +14,7 @@ use super::people::Name;
     "first_seq": 1,
     "last_seq": 6,
     "opened_at": "2026-11-20T10:00:00.000Z",
+    "offered_at": "2026-11-20T10:00:00.000Z",
     "outbound": false,
     "left_message": false,
     "claimed_at": "2026-11-20T10:00:05.000Z",
@@ -36,13 +37,16 @@ pub struct Ticket {
     pub last_seq: Option<i64>,
     #[schema(format = DateTime)]
     pub opened_at: String,
+    /// When it came before people: as it was opened, or as the bot that had it first let go of it; null while only a bot has had it.
+    #[schema(format = DateTime, required)]
+    pub offered_at: Option<String>,
     /// Opened by an agent, who has claimed a resolved conversation.
     pub outbound: bool,
-    /// Nobody was on duty.
+    /// Nobody was on duty as it came before people.
     pub left_message: bool,
     #[schema(format = DateTime, required)]
     pub claimed_at: Option<String>,
-    /// Who claimed it first.
+    /// Who of the people claimed it first.
     #[schema(required)]
     pub claimed_by: Option<Name>,
     /// Who has the claim, or had it last.

@@ -42,6 +42,9 @@ pub struct ShopChange {
     pub retention: Option<Retention>,
     /// For operators alone.
     pub disabled: Option<bool>,
+    /// The bot of the shop that gets new conversations first; `null`: none.
+    #[schema(max_length = 128, pattern = "^[A-Za-z0-9_.:@-]+$")]
+    pub bot: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -53,6 +56,7 @@ pub struct ShopChange {
     "hours": { "mon": [["09:00", "12:00"], ["13:00", "18:00"]], "sat": [["10:00", "24:00"]] },
     "retention": { "messages": 365, "files": null },
     "disabled": false,
+    "bot": null,
     "created_at": "2026-11-20T10:00:00.000Z",
 }))]
 pub struct Shop {
@@ -65,6 +69,9 @@ pub struct Shop {
     pub retention: Retention,
     /// Buyers can open nothing and send nothing.
     pub disabled: bool,
+    /// The bot that gets new conversations first.
+    #[schema(required)]
+    pub bot: Option<String>,
     #[schema(format = DateTime)]
     pub created_at: String,
 }

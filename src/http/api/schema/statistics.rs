@@ -72,15 +72,17 @@ pub struct Figures {
     pub left_messages: TicketCount,
     pub claimed: TicketCount,
     pub resolved: TicketCount,
+    /// Of these, those that only a bot has had.
+    pub resolved_by_bot: TicketCount,
     pub messages_in: MessageCount,
     pub messages_out: MessageCount,
-    /// From the opening to the first claim.
+    /// From when it came before people to the first claim.
     pub wait: Times,
-    /// From the opening to the first answer.
+    /// From when it came before people to the first answer.
     pub first_response: Times,
     /// From the first claim to the first answer.
     pub first_response_after_claim: Times,
-    /// From the opening to the end.
+    /// From when it came before people to the end, of those that did.
     pub resolution: Times,
     pub within_30s: Share,
     pub ratings: Ratings,
@@ -115,7 +117,7 @@ pub struct OldestWait {
 /// The shop as it is.
 #[derive(Serialize, ToSchema)]
 pub struct Live {
-    /// Agents with a session, by their status.
+    /// Agents, but bots, with a session, by their status.
     pub agents_online: i64,
     pub agents_away: i64,
     pub waiting: TicketCount,
@@ -185,12 +187,13 @@ fn figures() -> Value {
         "left_messages": list(1, "opened", "&left_message=true"),
         "claimed": list(3, "claimed", ""),
         "resolved": list(2, "resolved", ""),
+        "resolved_by_bot": list(0, "resolved", "&by_bot=true"),
         "messages_in": with(list(4, "message_in", ""), json!({ "messages": 12 })),
         "messages_out": with(list(3, "message_out", ""), json!({ "messages": 9 })),
         "wait": times(list(3, "claimed", "&outbound=false"), 4_000, 9_600),
         "first_response": times(list(3, "answered", "&outbound=false"), 21_000, 37_000),
         "first_response_after_claim": times(list(3, "answered", "&outbound=false"), 15_000, 28_600),
-        "resolution": times(list(2, "resolved", ""), 300_000, 420_000),
+        "resolution": times(list(2, "resolved", "&by_bot=false"), 300_000, 420_000),
         "within_30s": {
             "share": 0.75,
             "within": list(3, "opened", "&within_30s=true"),

@@ -7,8 +7,7 @@ use super::{Deciding, Stop, known};
 use crate::{
     domain::{
         command::Outcome,
-        conversation::{Parties, Placed, Speaker, Standing, State},
-        cursor::Which,
+        conversation::{Parties, Speaker, Standing},
         ids::Timestamp,
         people::Role,
         prepared::{Decider, Fate, key_of_prepared},
@@ -38,18 +37,15 @@ impl Deciding<'_> {
             Some(id) => self.conversation(id)?,
             None => self.begin(Parties::Support { shop: shop.clone(), buyer: sender.clone() }, now)?,
         };
-        let answered = conversation.second.said >= conversation.opened_seq;
+        let attended = conversation.attended;
         let placed = if conversation.first_person().id == sender.id {
             conversation.send(sender.id, Standing::Buyer, now)?
         } else {
-            let is_bot = self.role(shop.id, sender.id)? == Some(Role::Bot);
-            let speaker = if is_bot { Speaker::Bot } else { Speaker::Agent };
-            Placed { speaker, ..conversation.add(Which::Second, now) }
+            let role = self.role(shop.id, sender.id)?.unwrap_or(Role::Agent);
+            conversation.add(Speaker::of(role), now)
         };
-        self.note_opening(&conversation, placed, sender.id, now)?;
-        if placed.side == Which::Second && conversation.state != State::Resolved && !answered {
-            self.ticket(&conversation).answered.get_or_insert((now, sender.id));
-        }
+        self.note_opening(&mut conversation, placed, sender.id, now)?;
+        self.note_answer(&conversation, attended, sender.id, now);
         if id.is_none() {
             self.note_new(&conversation);
         }

@@ -7,8 +7,7 @@ use crate::{
     domain::{
         command::{Message, Outcome, Snapshot, key_of_added},
         content::{Content, DELETED, is_tombstone},
-        conversation::{Conversation, Standing, State},
-        cursor::Which,
+        conversation::{Conversation, Speaker, Standing},
         event::Kind,
         ids::{ConversationId, Seq, Timestamp, UserId},
         people::{Person, Shop},
@@ -38,18 +37,14 @@ impl Deciding<'_> {
             let same = conversation == id && digest == content.digest;
             return if same { Ok(Outcome::Duplicate { conversation, seq, at }) } else { Err(Refusal::Conflict.into()) };
         }
-        let side = if conversation.first_person().id == member.id {
-            Which::First
-        } else if self.role(shop.id, member.id)?.is_some() {
-            Which::Second
+        let speaker = if conversation.first_person().id == member.id {
+            Speaker::Buyer
         } else {
-            return Err(Refusal::invalid("as").into());
+            Speaker::of(self.role(shop.id, member.id)?.ok_or(Refusal::invalid("as"))?)
         };
-        let answered = conversation.second.said >= conversation.opened_seq;
-        let placed = conversation.add(side, now);
-        if side == Which::Second && conversation.state != State::Resolved && !answered {
-            self.ticket(&conversation).answered.get_or_insert((now, member.id));
-        }
+        let attended = conversation.attended;
+        let placed = conversation.add(speaker, now);
+        self.note_answer(&conversation, attended, member.id, now);
         let outcome = self.store(conversation, placed, &member, &key, content, now);
         self.audit(by.id, &shop, "message.added", (id, placed.seq), None, Some(&content.json), address, now);
         Ok(outcome)

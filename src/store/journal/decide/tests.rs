@@ -80,7 +80,7 @@ fn world(existing: Option<Found>) -> impl FnMut(Needs, &mut Facts) {
             facts.prepared.insert(ticket, prepared);
         }
         for shop in needs.duty {
-            facts.duty.insert(shop, vec![UserId(2)]);
+            facts.duty.insert(shop, OnDuty { people: vec![UserId(2)], ..OnDuty::default() });
         }
         for key in needs.acked {
             facts.acked.insert(key, 0);
