@@ -23,10 +23,11 @@ use crate::{
         refusal::Refusal,
     },
     store::{
-        Db, erasures, events, file_uses,
+        Db, deliveries, erasures, events, file_uses,
         files::{self, path_of},
         idempotency, leases, prepared,
         retention::{self, Kept, Removed},
+        webhooks,
     },
 };
 
@@ -41,6 +42,8 @@ const CONVERSATIONS: usize = 20;
 const FILES: usize = 20;
 /// Packets of events at a time.
 const PACKETS: usize = 200;
+/// Events at webhooks at a time.
+const DELIVERIES: usize = 200;
 /// After each batch it pauses so many times as long as that took, and this long at least.
 const PAUSES: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(5);
@@ -48,20 +51,41 @@ const PAUSE: Duration = Duration::from_millis(5);
 const FINISHED_DAYS: i32 = 7;
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
+/// How often it is looked, and how long what is kept that is not for shops to say.
+#[derive(Clone, Copy, Debug)]
+pub struct Periods {
+    pub every: Duration,
+    pub events: Duration,
+    /// Of webhooks.
+    pub dead_letters: Duration,
+}
+
+impl Periods {
+    fn events_before(&self) -> Timestamp {
+        ago(self.events)
+    }
+
+    fn dead_letters_before(&self) -> Timestamp {
+        ago(self.dead_letters)
+    }
+}
+
+fn ago(period: Duration) -> Timestamp {
+    Timestamp(super::now().0 - i64::try_from(period.as_millis()).unwrap_or(i64::MAX / 2))
+}
+
 pub struct Retention {
     node: Arc<Node>,
     directory: Option<PathBuf>,
-    every: Duration,
-    /// How long events are kept.
-    events: Duration,
+    periods: Periods,
     /// When the next pass is due.
     next: Instant,
     working: bool,
 }
 
 impl Retention {
-    pub fn new(node: Arc<Node>, directory: Option<PathBuf>, every: Duration, events: Duration) -> Retention {
-        Retention { node, directory, every, events, next: Instant::now(), working: false }
+    pub fn new(node: Arc<Node>, directory: Option<PathBuf>, periods: Periods) -> Retention {
+        Retention { node, directory, periods, next: Instant::now(), working: false }
     }
 
     fn look(&mut self, ctx: &mut Context<Self>) {
@@ -69,20 +93,20 @@ impl Retention {
             return;
         }
         let (node, directory, due) = (self.node.clone(), self.directory.clone(), Instant::now() >= self.next);
-        let events = self.events;
+        let periods = self.periods;
         let working = async move {
             for erasure in node.read(erasures::open).await? {
                 erasure::run(node.clone(), directory.clone(), erasure.id).await;
             }
             if due {
-                Pass { node: node.clone(), holder: rand::random(), events }.run().await?;
+                Pass { node: node.clone(), holder: rand::random(), periods }.run().await?;
             }
             unlink(&node, directory).await
         };
         ctx.spawn(working.into_actor(self).map(move |worked: Result<(), Refusal>, this, _| {
             this.working = false;
             match worked {
-                Ok(()) if due => this.next = Instant::now() + this.every,
+                Ok(()) if due => this.next = Instant::now() + this.periods.every,
                 Ok(()) => {}
                 // Another node is at it, or the store is away: later.
                 Err(refusal) => tracing::debug!(?refusal, "retention was broken off"),
@@ -95,7 +119,7 @@ impl Actor for Retention {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.run_interval(LOOK.min(self.every), Self::look);
+        ctx.run_interval(LOOK.min(self.periods.every), Self::look);
     }
 }
 
@@ -103,14 +127,17 @@ impl Actor for Retention {
 struct Pass {
     node: Arc<Node>,
     holder: i64,
-    events: Duration,
+    periods: Periods,
 }
 
 impl Pass {
     async fn run(self) -> Result<(), Refusal> {
-        let oldest = Timestamp(super::now().0 - i64::try_from(self.events.as_millis()).unwrap_or(i64::MAX));
+        let oldest = self.periods.events_before();
         for shop in self.node.read(move |db| events::overdue(db, oldest)).await? {
             self.events(shop, oldest).await?;
+        }
+        for webhook in self.node.read(webhooks::all).await? {
+            self.deliveries(webhook, oldest).await?;
         }
         let before = |days: i32| Timestamp(super::now().0 - i64::from(days) * DAY_MS);
         self.forget(before(FINISHED_DAYS)).await?;
@@ -174,6 +201,26 @@ impl Pass {
             })
             .await?;
             if removed < PACKETS {
+                return Ok(());
+            }
+            pause(started).await;
+        }
+    }
+
+    /// What waits for an endpoint waits no longer than events are kept, and then it is a dead letter for so long.
+    async fn deliveries(&self, webhook: i64, oldest: Timestamp) -> Result<(), Refusal> {
+        let dead_before = self.periods.dead_letters_before();
+        loop {
+            let (holder, started) = (self.holder, Instant::now());
+            let (given_up, removed) = apart(&self.node, move |db| {
+                keep_lease(db, LEASE, holder)?;
+                let given_up = deliveries::give_up(db, webhook, oldest, super::now(), DELIVERIES)?;
+                Ok((given_up, deliveries::remove_dead(db, webhook, dead_before, DELIVERIES)?))
+            })
+            .await?;
+            metrics::counter!("shopbell_webhook_dead_letters_total").increment(given_up as u64);
+            metrics::counter!("shopbell_webhook_dead_letters_removed_total").increment(removed as u64);
+            if given_up.max(removed) < DELIVERIES {
                 return Ok(());
             }
             pause(started).await;

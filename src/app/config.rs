@@ -69,6 +69,7 @@ pub struct Config {
     pub events_retention: Duration,
     pub webhook_retry_unit: Duration,
     pub webhook_give_up_after: Duration,
+    pub webhook_dead_retention: Duration,
     pub prepare: prepared::Times,
     pub node: String,
     pub stream_events: usize,
@@ -342,6 +343,7 @@ impl Config {
             events_retention: given.duration("events.retention")?,
             webhook_retry_unit: given.duration("webhooks.retry_unit")?,
             webhook_give_up_after: given.duration("webhooks.give_up_after")?,
+            webhook_dead_retention: given.duration("webhooks.dead_retention")?,
             prepare: prepared::Times {
                 timeout: given.duration("prepare.timeout")?,
                 pause: given.duration("prepare.pause")?,

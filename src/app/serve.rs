@@ -30,7 +30,7 @@ use crate::{
         node::{self, Node, Searchers, Settings},
         offline_box::OfflineBox,
         redelivery::{Grace, Redelivery},
-        retention::Retention,
+        retention::{Periods, Retention},
         sequencer::Sequencer,
         table_lists::TableLists,
         webhooks::{self, Webhooks},
@@ -254,8 +254,12 @@ async fn start_actors(
     let attendance = Attendance::start_in_arbiter(hub, move |_| Attendance::new(attended, id, &called));
     node.chat.do_send(Attended(attendance));
     let (kept, files) = (node.clone(), config.files_dir.clone());
-    let (every, events) = (config.retention_every, config.events_retention);
-    Retention::start_in_arbiter(hub, move |_| Retention::new(kept, files, every, events));
+    let periods = Periods {
+        every: config.retention_every,
+        events: config.events_retention,
+        dead_letters: config.webhook_dead_retention,
+    };
+    Retention::start_in_arbiter(hub, move |_| Retention::new(kept, files, periods));
     if location.is_postgres() {
         let sequenced = node.clone();
         Sequencer::start_in_arbiter(hub, move |_| Sequencer::new(sequenced));

@@ -127,9 +127,10 @@ impl<'a> FileView<'a> {
     }
 }
 
-/// What an event is called: the same wherever and however often it is told.
+/// What an event is called: the same wherever and however often it is told, and no other's. Names of shops may have dots; in what is signed,
+/// dots stand between the parts.
 pub fn id(told: &Told) -> String {
-    format!("evt_{}_{}", told.shop.id, told.position)
+    format!("evt_{}_{}", told.shop.shop.replace('.', "~"), told.position)
 }
 
 /// The event as JSON.

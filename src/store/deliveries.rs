@@ -153,6 +153,29 @@ pub fn counts(db: &mut Db, webhook: i64) -> QueryResult<(i64, i64)> {
     Ok((t::table.filter(of(false)).count().get_result(db)?, t::table.filter(of(true)).count().get_result(db)?))
 }
 
+pub(super) fn count_dead(db: &mut Db, webhooks: Vec<i64>) -> QueryResult<i64> {
+    t::table.filter(t::webhook_id.eq_any(webhooks).and(t::dead_at.is_not_null())).count().get_result(db)
+}
+
+/// Makes dead letters of what has been due at an endpoint since `before` and was not sent: it is off, or the events before them hold them
+/// back. At most `limit`; gives how many.
+pub fn give_up(db: &mut Db, webhook: i64, before: Timestamp, now: Timestamp, limit: usize) -> QueryResult<usize> {
+    let lost = t::webhook_id.eq(webhook).and(t::dead_at.is_null()).and(t::due_at.lt(before.0));
+    let positions: Vec<Position> =
+        t::table.filter(lost).order(t::position).limit(limit as i64).select(t::position).load(db)?;
+    let target = t::table.filter(t::webhook_id.eq(webhook).and(t::position.eq_any(positions)));
+    diesel::update(target).set(t::dead_at.eq(Some(now.0))).execute(db)
+}
+
+/// Removes an endpoint's dead letters from before `before`, at most `limit`; gives how many these were.
+pub fn remove_dead(db: &mut Db, webhook: i64, before: Timestamp, limit: usize) -> QueryResult<usize> {
+    let old = t::webhook_id.eq(webhook).and(t::dead_at.lt(before.0));
+    let positions: Vec<Position> =
+        t::table.filter(old).order(t::position).limit(limit as i64).select(t::position).load(db)?;
+    diesel::delete(a::table.filter(a::webhook_id.eq(webhook).and(a::position.eq_any(&positions)))).execute(db)?;
+    diesel::delete(t::table.filter(t::webhook_id.eq(webhook).and(t::position.eq_any(&positions)))).execute(db)
+}
+
 /// Events of an endpoint after a position: dead letters, or those that wait.
 pub fn page(db: &mut Db, webhook: i64, dead: bool, after: Position, limit: i64) -> QueryResult<Vec<Row>> {
     let wanted = t::webhook_id.eq(webhook).and(t::position.gt(after)).and(t::dead_at.is_not_null().eq(dead));

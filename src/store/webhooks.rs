@@ -106,6 +106,31 @@ pub fn count(db: &mut Db, shop: ShopId) -> QueryResult<i64> {
     t::table.filter(t::shop_id.eq(shop.0)).count().get_result(db)
 }
 
+/// What is wrong with a shop's endpoints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Troubles {
+    /// At which nothing has arrived lately.
+    pub failing: i64,
+    /// Those that were given up.
+    pub switched_off: i64,
+    /// Events that wait to be looked at, at all of them.
+    pub dead_letters: i64,
+}
+
+pub fn troubles(db: &mut Db, shop: ShopId) -> QueryResult<Troubles> {
+    let rows: Vec<Row> = t::table.filter(t::shop_id.eq(shop.0)).select(Row::as_select()).load(db)?;
+    let in_use = || rows.iter().filter(|row| !row.disabled);
+    let switched_off = in_use().filter(|row| row.switched_off_at.is_some()).count() as i64;
+    let failing = in_use().filter(|row| row.switched_off_at.is_none() && row.failing_since.is_some()).count() as i64;
+    let dead_letters = deliveries::count_dead(db, rows.iter().map(|row| row.id).collect())?;
+    Ok(Troubles { failing, switched_off, dead_letters })
+}
+
+/// All there are.
+pub fn all(db: &mut Db) -> QueryResult<Vec<i64>> {
+    t::table.order(t::id).select(t::id).load(db)
+}
+
 /// Endpoints that are on and have something to do: events that were not taken yet, or that wait.
 pub fn busy(db: &mut Db) -> QueryResult<Vec<i64>> {
     let has_work = sql::<Bool>(

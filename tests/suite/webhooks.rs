@@ -97,6 +97,7 @@ async fn what_happens_is_posted_signed_and_in_order() {
         let (id, at) = (&posted.headers["webhook-id"], posted.headers["webhook-timestamp"].parse().unwrap());
         assert_eq!(posted.headers["webhook-signature"], sign(&[secret], id, at, &posted.text));
         assert_eq!(posted.headers["content-type"], "application/json");
+        assert_eq!((&posted.body["id"], &**id), (&json!(id), &*format!("evt_acme_{}", posted.body["position"])));
         assert!((at - shopbell_harness::now()).abs() < 60 && posted.body["version"] == 1, "{posted:?}");
         ids.insert(id.clone());
     }
@@ -217,13 +218,39 @@ async fn an_endpoint_that_fails_too_long_is_switched_off_until_it_is_switched_on
     until("it is given up", async || shown().await["state"] == "failed").await;
     let failed = shown().await;
     assert!(failed["switched_off_at"].is_string() && failed["waiting"] == 2, "{failed}");
+    let troubles = async || owner.get("/shops/acme/stats").await.expect(200)["now"]["webhooks"].clone();
+    assert_eq!(troubles().await, json!({"failing": 0, "switched_off": 1, "dead_letters": 0}));
     says(&node, "b1", &["3"]).await;
     broken.store(false, SeqCst);
     let path = format!("/shops/acme/webhooks/{}", webhook["id"]);
     let on = owner.patch(&path, json!({"disabled": false})).await.expect(200);
     assert_eq!((&on["state"], &on["failing_since"]), (&json!("on"), &Value::Null));
     until("nothing was lost", async || hook.taken().len() == 3).await;
+    until("it is well", async || troubles().await == json!({"failing": 0, "switched_off": 0, "dead_letters": 0})).await;
     assert_eq!(texts(&hook)[&conversation], ["1", "2", "3"]);
+}
+
+#[tokio::test]
+async fn nothing_lies_at_an_endpoint_for_ever() {
+    let builder = inside()
+        .set("webhooks.retry_unit", "1h")
+        .set("retention.every", "100ms")
+        .set("events.retention", "2s")
+        .set("webhooks.dead_retention", "3s");
+    let (node, owner) = open(builder).await;
+    let hook = Hook::start(|_| 503).await;
+    register(&owner, &hook, &["message.stored"]).await;
+    // The first is tried again in an hour, and holds back the second, which was due at once.
+    says(&node, "b1", &["one", "two"]).await;
+    let lies = async || {
+        let list = owner.get("/shops/acme/webhooks").await.expect(200);
+        (list["items"][0]["waiting"].as_i64().unwrap(), list["items"][0]["dead"].as_i64().unwrap())
+    };
+    until("both wait", async || lies().await == (2, 0)).await;
+    until("what nobody could send is a dead letter", async || lies().await == (1, 1)).await;
+    assert_eq!(owner.get("/shops/acme/stats").await.expect(200)["now"]["webhooks"]["dead_letters"], 1);
+    until("it is removed", async || lies().await == (1, 0)).await;
+    assert_eq!(node.metric("shopbell_webhook_dead_letters_removed_total").await, 1);
 }
 
 #[tokio::test]

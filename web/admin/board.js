@@ -24,7 +24,9 @@ export function board(view) {
       }),
       tile(t('b_claimed'), count(now.claimed.count), { path: now.claimed.tickets }),
       tile(t('b_online'), count(now.agents_online)),
-      tile(t('b_away'), count(now.agents_away)));
+      tile(t('b_away'), count(now.agents_away)),
+      ...(now.webhooks.switched_off ? [tile(t('b_webhooks_off'), count(now.webhooks.switched_off), { level: 'red' })] : []),
+      ...(now.webhooks.dead_letters ? [tile(t('b_dead_letters'), count(now.webhooks.dead_letters), { level: 'amber' })] : []));
     today.replaceChildren(tiles(total));
     people.replaceChildren(...agents.map(({ agent, claimed, resolved, first_response }) => el('div.tile', {},
       el('span.person', {}, avatar(agent, nameOf(agent)), el('span', {}, nameOf(agent))),

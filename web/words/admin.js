@@ -148,6 +148,8 @@ export const ADMIN = {
   b_claimed: ['In conversation', '接待中'],
   b_online: ['On duty', '在线客服'],
   b_away: ['Away', '离开'],
+  b_webhooks_off: ['Webhooks switched off', '已停用的 Webhook'],
+  b_dead_letters: ['Events not delivered', '未送达的事件'],
   b_today: ['The last 24 hours', '最近 24 小时'],
   b_agent: ['{claimed} claimed · {resolved} resolved · first response {first}', '认领 {claimed} · 结束 {resolved} · 首响 {first}'],
   f_opened: ['Tickets opened', '新增服务单'],

@@ -39,6 +39,7 @@ use crate::{
         people::People,
         shops,
         statistics::{self, Live},
+        webhooks::{self, Troubles},
     },
 };
 
@@ -78,6 +79,15 @@ struct Now {
     waiting: Count,
     claimed: Count,
     oldest_wait: Option<Wait>,
+    webhooks: Webhooks,
+}
+
+/// What is wrong with the shop's endpoints.
+#[derive(Serialize)]
+struct Webhooks {
+    failing: i64,
+    switched_off: i64,
+    dead_letters: i64,
 }
 
 #[derive(Serialize)]
@@ -243,7 +253,8 @@ fn ratio(part: u64, whole: u64) -> Option<f64> {
 }
 
 impl Now {
-    fn of(shop: &str, live: Live, at: Timestamp) -> Now {
+    fn of(shop: &str, live: Live, troubles: Troubles, at: Timestamp) -> Now {
+        let Troubles { failing, switched_off, dead_letters } = troubles;
         let list = |count: i64, sought: &str| Count { count: count.unsigned_abs(), tickets: tickets(shop, sought) };
         Now {
             agents_online: live.online,
@@ -255,6 +266,7 @@ impl Now {
                 let count = list(oldest.count, &format!("state=waiting&to={until}"));
                 Wait { since: At(oldest.since), wait_ms: at.since(oldest.since), count }
             }),
+            webhooks: Webhooks { failing, switched_off, dead_letters },
         }
     }
 }
@@ -299,8 +311,8 @@ pub async fn read(node: web::Data<Node>, me: Identity, shop: web::Path<String>, 
     let at = now();
     let (clock, period, bucket) = period(&query, &row, at)?;
     let (id, readers, asked) = (row.shop().id, node.readers.clone(), period.clone());
-    let (live, sums, people) = blocking(move || {
-        let live = readers.read(|db| statistics::live(db, id))?;
+    let (live, troubles, sums, people) = blocking(move || {
+        let (live, troubles) = readers.read(|db| Ok((statistics::live(db, id)?, webhooks::troubles(db, id)?)))?;
         let sums = statistics::sums(&readers, id, &clock, &asked)?;
         let people = readers.read(|db| {
             let (mut people, mut names) = (People::default(), BTreeMap::new());
@@ -310,7 +322,7 @@ pub async fn read(node: web::Data<Node>, me: Identity, shop: web::Path<String>, 
             }
             Ok(names)
         })?;
-        Ok((live, sums, people))
+        Ok((live, troubles, sums, people))
     })
     .await?;
     let Sums { total, pieces, agents } = sums;
@@ -323,7 +335,7 @@ pub async fn read(node: web::Data<Node>, me: Identity, shop: web::Path<String>, 
     ok(Statistics {
         shop,
         time_zone: &row.time_zone,
-        now: Now::of(shop, live, at),
+        now: Now::of(shop, live, troubles, at),
         from: At(span.from),
         to: At(span.to),
         bucket: bucket.map(Bucket::as_str),

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({
     "version": 1,
-    "id": "evt_3_4711",
+    "id": "evt_acme_4711",
     "position": 4711,
     "type": "message.stored",
     "at": "2026-11-20T10:00:00.000Z",
@@ -80,7 +80,7 @@ pub enum EventType {
 #[schema(example = json!({
     "items": [{
         "version": 1,
-        "id": "evt_3_4711",
+        "id": "evt_acme_4711",
         "position": 4711,
         "type": "agent.on_duty",
         "at": "2026-11-20T10:00:00.000Z",
@@ -175,7 +175,7 @@ pub struct TakenEvent {
 #[schema(example = json!({
     "items": [{
         "version": 1,
-        "id": "evt_3_4711",
+        "id": "evt_acme_4711",
         "position": 4711,
         "type": "agent.on_duty",
         "at": "2026-11-20T10:00:00.000Z",

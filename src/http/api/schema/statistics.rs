@@ -124,6 +124,18 @@ pub struct Live {
     pub claimed: TicketCount,
     #[schema(required)]
     pub oldest_wait: Option<OldestWait>,
+    pub webhooks: WebhookTroubles,
+}
+
+/// What is wrong with the shop's endpoints: more under `webhooks`, for admins.
+#[derive(Serialize, ToSchema)]
+pub struct WebhookTroubles {
+    /// Endpoints at which nothing has arrived lately.
+    pub failing: i64,
+    /// Endpoints that were given up: they are told nothing any more.
+    pub switched_off: i64,
+    /// Events that were given up, at all of them.
+    pub dead_letters: i64,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -136,6 +148,7 @@ pub struct Live {
         "waiting": tickets(0, "state=waiting"),
         "claimed": tickets(3, "state=claimed"),
         "oldest_wait": null,
+        "webhooks": { "failing": 0, "switched_off": 0, "dead_letters": 0 },
     },
     "from": "2026-11-20T00:00:00.000Z",
     "to": "2026-11-21T00:00:00.000Z",
