@@ -5,13 +5,17 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use shopbell_harness::{Fleet, Hook, Posted, Rest, TestNode, Value, json};
+use shopbell_harness::{Fleet, Hook, Posted, Rest, TestNode, Value, json, long};
 use tokio::time::sleep;
 
 use crate::alone::{NODES, alone, sized};
 
 /// Attempts that an event has.
 const ATTEMPTS: u64 = 12;
+/// The pauses after each failure, in units of the schedule (`docs/webhooks.md`).
+const PAUSES: [u32; 11] = [1, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200];
+/// For so long before and after a node is killed, what was under way may come late or twice: a lease lasts six seconds.
+const UNREST: Duration = Duration::from_secs(8);
 /// An event fails so many times, by its id: some never arrive.
 const FAILURES: u64 = 21;
 /// Messages of each buyer: of a conversation, one event after the other is tried to its end.
@@ -58,6 +62,27 @@ async fn flaky() -> Hook {
     .await
 }
 
+/// What a pause may be longer than the schedule has it, for a thousandth part each; of events at which nobody was killed, and of
+/// pauses that are so long that the machine's own do not matter. In rising order.
+fn delays(hook: &Hook, kills: &[Instant], unit: Duration) -> Vec<f64> {
+    let disturbed = |at: Instant| kills.iter().any(|kill| at + UNREST > *kill && at < *kill + UNREST);
+    let mut attempts: BTreeMap<String, Vec<Instant>> = BTreeMap::new();
+    for posted in hook.posted() {
+        attempts.entry(id(&posted)).or_default().push(posted.at);
+    }
+    let calm = attempts.values().filter(|all| !all.iter().any(|at| disturbed(*at)));
+    let gaps = calm.flat_map(|all| all.windows(2).zip(PAUSES).map(|(pair, pause)| (pair[1] - pair[0], unit * pause)));
+    let long = gaps.filter(|(_, pause)| *pause >= Duration::from_secs(1));
+    let mut delays: Vec<f64> = long.map(|(gap, pause)| gap.as_secs_f64() / pause.as_secs_f64() - 1.0).collect();
+    delays.sort_by(f64::total_cmp);
+    delays
+}
+
+/// The word for a figure that is as it is wanted, or not.
+fn verdict(is_kept: bool) -> &'static str {
+    if is_kept { "kept" } else { "MISSED" }
+}
+
 async fn shown(owner: &Rest, webhook: &Value) -> Value {
     let list = owner.get("/shops/acme/webhooks").await.expect(200);
     list["items"].as_array().unwrap().iter().find(|shown| shown["id"] == webhook["id"]).expect("listed").clone()
@@ -83,11 +108,11 @@ async fn dead(owner: &Rest, webhook: &Value) -> BTreeSet<i64> {
 async fn everything_arrives_or_is_a_dead_letter_while_senders_are_killed() {
     let _alone = alone().await;
     let messages: usize = sized(200, 10_000);
-    let settings = [
-        ("webhooks.allow_private", "true"),
-        ("webhooks.retry_unit", sized("1ms", "5ms")),
-        ("webhooks.give_up_after", "1h"),
-    ];
+    // A second of the schedule lasts so long.
+    let (unit, second) = sized(("1ms", 1), ("5ms", 5));
+    let second = Duration::from_millis(second);
+    let settings =
+        [("webhooks.allow_private", "true"), ("webhooks.retry_unit", unit), ("webhooks.give_up_after", "1h")];
     let mut fleet = Fleet::start(NODES, &settings).await;
     let node: &TestNode = &fleet.nodes[0];
     node.shop("acme").await;
@@ -105,6 +130,7 @@ async fn everything_arrives_or_is_a_dead_letter_while_senders_are_killed() {
     until("the healthy one has what was said so far", async || healthy.taken().len() >= calm).await;
     let mut lags: Vec<f64> = healthy.taken().iter().map(lag).collect();
     lags.sort_by(f64::total_cmp);
+    let mut kills = Vec::new();
     for killed in 0..NODES {
         let part = (messages - calm) / NODES;
         let (from, to) =
@@ -113,6 +139,7 @@ async fn everything_arrives_or_is_a_dead_letter_while_senders_are_killed() {
         // In the midst of what is tried again.
         sleep(Duration::from_millis(500)).await;
         fleet.nodes[killed].kill();
+        kills.push(Instant::now());
         fleet.restart(killed).await;
     }
     let owner = fleet.nodes[0].rest("owner");
@@ -136,12 +163,28 @@ async fn everything_arrives_or_is_a_dead_letter_while_senders_are_killed() {
             taken.len(),
             dead.len(),
         );
+        let delays = delays(hook, &kills, second);
+        let Some(last) = delays.len().checked_sub(1) else { continue };
+        let (p99, worst) = (delays[last * 99 / 100], delays[last]);
+        let is_kept = p99 <= 0.1;
+        println!(
+            "figure: webhooks: {} pauses of a second and more, up to 5 % of which is jitter: p99 {:.1} % late, the worst {:.1} %; \
+             within 10 %: {}",
+            delays.len(),
+            100.0 * p99,
+            100.0 * worst,
+            verdict(is_kept)
+        );
+        assert!(delays[0] > -0.05, "too early: {}", delays[0]);
+        assert!(is_kept || !long(), "the schedule is not kept");
     }
     let p99 = lags[(lags.len() * 99 / 100).min(lags.len() - 1)];
     println!(
-        "figure: webhooks: healthy endpoint beside them: p99 {p99:.2} s; all in {:.1} s",
+        "figure: webhooks: healthy endpoint beside them: p99 {p99:.2} s, at most 1 s: {}; all in {:.1} s",
+        verdict(p99 <= 1.0),
         began.elapsed().as_secs_f64()
     );
+    assert!(p99 <= 1.0 || !long(), "the healthy one waits for those that fail");
 }
 
 fn has_everything(hook: &Hook, messages: usize) -> bool {

@@ -107,6 +107,11 @@ impl NodeBuilder {
     }
 
     fn spawn(&self) -> (Child, String, Arc<Mutex<String>>) {
+        self.try_spawn().unwrap_or_else(|log| panic!("the node did not say where it listens:\n{log}"))
+    }
+
+    /// The same where it may end before it listens; gives its log then.
+    fn try_spawn(&self) -> Result<(Child, String, Arc<Mutex<String>>), String> {
         let log = Arc::new(Mutex::new(String::new()));
         let mut command = self.command(&self.args);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
@@ -116,9 +121,9 @@ impl NodeBuilder {
             // It may have ended by itself.
             child.kill().ok();
             child.wait().expect("ended");
-            panic!("the node did not say where it listens:\n{}", text(&log));
+            return Err(text(&log));
         };
-        (child, base, log)
+        Ok((child, base, log))
     }
 }
 
@@ -208,6 +213,15 @@ impl TestNode {
     pub async fn restart_with(&mut self, name: &str, value: &str) {
         self.builder.env.insert(name.into(), value.into());
         self.restart().await;
+    }
+
+    /// The same where it may end before it listens: it has ended then.
+    pub fn restart_to_die(&mut self, name: &str, value: &str) {
+        self.builder.env.insert(name.into(), value.into());
+        self.kill();
+        if let Ok(running) = self.builder.try_spawn() {
+            (self.child, self.base, self.log) = running;
+        }
     }
 
     /// Whether the process has ended.

@@ -1,11 +1,11 @@
-//! The process dies at every point of sending in two phases, again and again: each message is there exactly if the transaction that it
-//! belongs to was good.
+//! Processes die at every point of sending in two phases, again and again: each message is there exactly if the transaction that it
+//! belongs to was good. One node on SQLite, and three on PostgreSQL of which the others go on.
 
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -15,7 +15,9 @@ use futures_util::future::join_all;
 use rand::{RngExt, rngs::StdRng};
 use serde_json::{Value, json};
 use shopbell::store::location::Location;
-use shopbell_harness::{BackEnd, Method, Rest, SECRET, TestNode, long, now, sign};
+use shopbell_harness::{
+    BackEnd, Method, NodeBuilder, Rest, SECRET, TestNode, TestPostgres, TestRedis, long, now, sign,
+};
 use tokio::time::sleep;
 
 use crate::figures::{alone, random, sized};
@@ -36,7 +38,12 @@ const POINTS: [(&str, u64); 11] = [
 ];
 /// So many transactions of the shop's back end run at a time, each for a buyer of its own.
 const CLIENTS: usize = 16;
+const NODES: usize = 3;
 const PATIENCE: Duration = Duration::from_secs(60);
+/// A node that has not come to its point in so long is killed wherever it is.
+const AWAITED: Duration = Duration::from_secs(3);
+/// All of it takes no longer.
+const LONGEST: Duration = Duration::from_secs(900);
 
 /// How a transaction of the shop's ends. Its back end may die before it says so; then it is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,15 +72,24 @@ impl Ledger {
     }
 }
 
-/// Where the node is now, through all its deaths.
-struct Door {
-    base: Mutex<String>,
-    done: AtomicUsize,
+/// Where the nodes are now, through all their deaths.
+struct Doors {
+    bases: Vec<Mutex<String>>,
+    turn: AtomicUsize,
+    /// A node has died at each of the points: nothing more need be sent.
+    is_proved: AtomicBool,
 }
 
-impl Door {
+impl Doors {
+    fn to(nodes: &[TestNode]) -> Doors {
+        let bases = nodes.iter().map(|node| Mutex::new(node.base().to_owned())).collect();
+        Doors { bases, turn: AtomicUsize::new(0), is_proved: AtomicBool::new(false) }
+    }
+
+    /// At one node after the other.
     fn rest(&self, token: &str) -> Rest {
-        Rest::new(&self.base.lock().expect("nobody panics"), Some(token))
+        let at = self.turn.fetch_add(1, Ordering::Relaxed) % self.bases.len();
+        Rest::new(&self.bases[at].lock().expect("nobody panics"), Some(token))
     }
 
     /// Asks until there is an answer that is one.
@@ -94,9 +110,9 @@ impl Door {
     }
 }
 
-/// One transaction after the other; gives how each ended.
+/// One transaction after the other, `count` at least; gives how each ended.
 async fn client(
-    door: Arc<Door>,
+    doors: Arc<Doors>,
     ledger: Arc<Ledger>,
     uid: String,
     mut random: StdRng,
@@ -104,10 +120,13 @@ async fn client(
 ) -> Vec<(String, End)> {
     let token = sign(SECRET, &json!({"sub": uid, "iat": now(), "exp": now() + 36_000}));
     let mut all = Vec::new();
-    for n in 0..count {
+    for n in 0.. {
+        if n >= count && doors.is_proved.load(Ordering::Relaxed) {
+            break;
+        }
         let id = format!("{uid}-{n}");
         let said = json!({"id": id, "to": {"shop": "acme"}, "content": {"kind": "text", "text": id}});
-        let (status, prepared) = door.post(&token, "/messages/prepare", &said).await;
+        let (status, prepared) = doors.post(&token, "/messages/prepare", &said).await;
         assert!(matches!(status, 200 | 201), "{status} {prepared}");
         let end = if random.random_bool(0.6) { End::Good } else { End::Bad };
         ledger.end(&id, end);
@@ -117,10 +136,9 @@ async fn client(
                 End::Good => ("/messages/commit", [200, 201]),
                 End::Bad => ("/messages/abort", [204, 204]),
             };
-            let (status, answer) = door.post(&token, path, &json!({"ticket": prepared["ticket"]})).await;
+            let (status, answer) = doors.post(&token, path, &json!({"ticket": prepared["ticket"]})).await;
             assert!(fine.contains(&status), "{id}: {path} gives {status} {answer}");
         }
-        door.done.fetch_add(1, Ordering::Relaxed);
         all.push((id, end));
     }
     all
@@ -129,8 +147,34 @@ async fn client(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_is_there_exactly_if_its_transaction_was_good() {
     let _alone = alone().await;
-    let sends: usize = sized(320, 5_008);
-    let mut random = random("two phases");
+    prove("two phases", vec![builder().start().await]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn and_so_it_is_while_other_nodes_go_on() {
+    let _alone = alone().await;
+    let (redis, database) = (TestRedis::start(), TestPostgres::shared().fresh_database());
+    let mut nodes = Vec::new();
+    for _ in 0..NODES {
+        nodes.push(builder().database(&database).set("redis.url", redis.url()).start().await);
+    }
+    prove("two phases on three nodes", nodes).await;
+}
+
+fn builder() -> NodeBuilder {
+    // A debug build has these points, whatever the other proofs run on.
+    TestNode::builder()
+        .debug()
+        .set("limits.messages_per_second", 1_000_000)
+        .set("limits.messages_burst", 1_000_000)
+        .set("webhooks.allow_private", true)
+        .set("prepare.timeout", "300ms")
+        .set("prepare.pause", "50ms")
+}
+
+async fn prove(name: &str, mut nodes: Vec<TestNode>) {
+    let of_each = sized(320_usize, 5_008) / CLIENTS;
+    let mut random = random(name);
     let ledger = Arc::new(Ledger::default());
     let knows = ledger.clone();
     let back_end = BackEnd::start(move |question| {
@@ -138,46 +182,48 @@ async fn a_message_is_there_exactly_if_its_transaction_was_good() {
         Some((200, json!({"answer": knows.answer(id)}).to_string()))
     });
     let back_end = back_end.await;
-    // A debug build has these points, whatever the other proofs run on.
-    let mut node = TestNode::builder()
-        .debug()
-        .set("limits.messages_per_second", 1_000_000)
-        .set("limits.messages_burst", 1_000_000)
-        .set("webhooks.allow_private", true)
-        .set("prepare.timeout", "300ms")
-        .set("prepare.pause", "50ms")
-        .start()
-        .await;
-    node.shop("acme").await;
+    nodes[0].shop("acme").await;
     let url = json!({"url": back_end.url()});
-    node.operator().await.post("/shops/acme/check-back", url).await.expect(201);
+    nodes[0].operator().await.post("/shops/acme/check-back", url).await.expect(201);
 
-    let door = Arc::new(Door { base: Mutex::new(node.base().to_owned()), done: AtomicUsize::new(0) });
-    let of_each = sends / CLIENTS;
-    let start =
-        |n: usize, random: StdRng| tokio::spawn(client(door.clone(), ledger.clone(), format!("b{n}"), random, of_each));
+    let doors = Arc::new(Doors::to(&nodes));
+    let start = |n: usize, random: StdRng| {
+        tokio::spawn(client(doors.clone(), ledger.clone(), format!("b{n}"), random, of_each))
+    };
     let clients: Vec<_> = (0..CLIENTS).map(|n| start(n, rand::SeedableRng::seed_from_u64(random.random()))).collect();
+    // Each node is on its way to a point of its own.
     let mut deaths: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut points = POINTS.iter().cycle();
-    while door.done.load(Ordering::Relaxed) < of_each * CLIENTS {
-        let (point, most) = points.next().expect("always one");
-        let passings = random.random_range(1..=*most);
-        node.restart_with("SHOPBELL_FAILPOINT", &format!("{point}={passings}")).await;
-        door.base.lock().expect("nobody panics").clone_from(&node.base().to_owned());
-        let end = Instant::now() + Duration::from_secs(3);
-        while !node.has_ended() && Instant::now() < end && door.done.load(Ordering::Relaxed) < of_each * CLIENTS {
-            sleep(Duration::from_millis(5)).await;
+    let (mut points, began) = (POINTS.iter().cycle(), Instant::now());
+    let mut awaited: Vec<Option<(&str, Instant)>> = vec![None; nodes.len()];
+    while !clients.iter().all(tokio::task::JoinHandle::is_finished) {
+        assert!(began.elapsed() < LONGEST, "it died at {deaths:?}");
+        for (at, node) in nodes.iter_mut().enumerate() {
+            let died = match awaited[at] {
+                Some((point, _)) if node.has_ended() => Some(point),
+                Some((_, since)) if since.elapsed() < AWAITED => continue,
+                Some(_) => Some("anywhere"),
+                None => None,
+            };
+            *deaths.entry(died.unwrap_or("anywhere")).or_default() += 1;
+            let is_proved = POINTS.iter().all(|(point, _)| deaths.contains_key(point));
+            doors.is_proved.store(is_proved, Ordering::Relaxed);
+            let (point, most) = points.next().expect("always one");
+            let passings = random.random_range(1..=*most);
+            node.restart_to_die("SHOPBELL_FAILPOINT", &format!("{point}={passings}"));
+            doors.bases[at].lock().expect("nobody panics").clone_from(&node.base().to_owned());
+            awaited[at] = Some((point, Instant::now()));
         }
-        // Where it has not come to that point it is killed wherever it is.
-        *deaths.entry(if node.has_ended() { point } else { "anywhere" }).or_default() += 1;
+        sleep(Duration::from_millis(5)).await;
     }
     let mut ended = Vec::new();
     for client in join_all(clients).await {
         ended.extend(client.expect("no panic"));
     }
-    node.restart_with("SHOPBELL_FAILPOINT", "").await;
-    settle(&node).await;
-    judge(&node, &ended, &deaths).await;
+    for node in &mut nodes {
+        node.restart_with("SHOPBELL_FAILPOINT", "").await;
+    }
+    settle(&nodes[0]).await;
+    judge(name, &nodes[0], &ended, &deaths).await;
 }
 
 /// Waits until nothing is open any more.
@@ -201,7 +247,7 @@ async fn settle(node: &TestNode) {
     assert_eq!(boss.get("/shops/acme/prepared?state=parked").await.expect(200)["items"], json!([]));
 }
 
-async fn judge(node: &TestNode, ended: &[(String, End)], deaths: &BTreeMap<&str, usize>) {
+async fn judge(name: &str, node: &TestNode, ended: &[(String, End)], deaths: &BTreeMap<&str, usize>) {
     let mut said: HashMap<String, usize> = HashMap::new();
     for n in 0..CLIENTS {
         let rest = node.rest(&format!("b{n}"));
@@ -226,7 +272,7 @@ async fn judge(node: &TestNode, ended: &[(String, End)], deaths: &BTreeMap<&str,
     let bad: Vec<&String> = ended.iter().filter(|(_, end)| *end == End::Bad).map(|(id, _)| id).collect();
     let phantoms = bad.iter().filter(|id| said.contains_key(**id)).count();
     println!(
-        "figure: two phases: {} sends, {} of them good, killed {} times, at {deaths:?}: {phantoms} phantoms, {missing} missing, \
+        "figure: {name}: {} sends, {} of them good, killed {} times, at {deaths:?}: {phantoms} phantoms, {missing} missing, \
          {doubled} doubled",
         ended.len(),
         good.count(),
