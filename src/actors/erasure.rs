@@ -20,8 +20,9 @@ use crate::{
         refusal::Refusal,
     },
     store::{
+        Db,
         erasures::{self, Row},
-        file_uses, leases, messages, prepared, users,
+        file_uses, idempotency, leases, messages, prepared, users,
     },
 };
 
@@ -64,7 +65,12 @@ impl Erasure {
             row.files += remove_files(&self.node, shop, keys, None).await? as i64;
             self.note(&row).await?;
         }
-        let comments = write(&self.node.journal, move |db| Ok(erasures::remove_comments(db, shop, person)?)).await?;
+        // What was answered before is kept for a day, in case it is asked for again.
+        let rest = move |db: &mut Db| {
+            idempotency::erase_answers(db, shop, person)?;
+            Ok(erasures::remove_comments(db, shop, person)?)
+        };
+        let comments = write(&self.node.journal, rest).await?;
         row.comments += comments as i64;
         row.done_at = Some(super::now().0);
         self.note(&row).await?;

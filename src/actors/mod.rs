@@ -4,6 +4,7 @@
 //! and costs next to nothing.
 
 pub mod attendance;
+pub mod background;
 pub mod chat_server;
 pub mod check_back;
 pub mod cluster_link;

@@ -9,6 +9,7 @@ use actix::Addr;
 use tokio::sync::Semaphore;
 
 use super::{
+    background::Background,
     chat_server::{ChatServer, FindDirect, FindShop},
     direct_dispatcher::DirectDispatcher,
     feed::Feed,
@@ -42,6 +43,8 @@ pub struct Node {
     pub offline: Addr<OfflineBox>,
     pub readers: Readers,
     pub searchers: Searchers,
+    /// For what takes long, and is read for nobody who waits in a chat.
+    pub background: Background,
     pub feed: Feed,
     /// Who somebody is, and what awaits somebody who comes: asked by all at once when another node has died.
     pub identities: Gather<Arc<str>, arrivals::Known>,
@@ -210,7 +213,17 @@ const PATIENCE: Duration = Duration::from_secs(6);
 pub async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, store::Error> + Send + 'static,
 ) -> Result<T, Refusal> {
-    match tokio::time::timeout(PATIENCE, tokio::task::spawn_blocking(work)).await {
+    in_time(tokio::task::spawn_blocking(work)).await
+}
+
+/// What comes of work on a thread that may block.
+///
+/// # Errors
+/// As [`blocking`].
+pub async fn in_time<T, E: std::fmt::Display>(
+    work: impl Future<Output = Result<Result<T, store::Error>, E>>,
+) -> Result<T, Refusal> {
+    match tokio::time::timeout(PATIENCE, work).await {
         Ok(Ok(Ok(value))) => Ok(value),
         Ok(Ok(Err(error))) => {
             tracing::error!(%error, "the store cannot be read");

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -19,6 +20,7 @@ use super::{config::Config, demo, secret, telemetry};
 use crate::{
     actors::{
         attendance::Attendance,
+        background::Background,
         chat_server::{Attended, Broadcast, ChatServer, Count, Join},
         check_back::CheckBack,
         cluster_link::ClusterLink,
@@ -240,6 +242,7 @@ async fn start_actors(
         feed: Feed::start(readers.clone()),
         readers,
         searchers: Searchers::new(location.readers(config.searchers)?, config.searchers),
+        background: Background::on(thread::available_parallelism().map_or(1, usize::from)),
         tokens: Tokens::new(&secret),
         outbound: outbound::Client::new(outbound::Guard::new(config.allow_private))?,
         settings: settings(config),
@@ -330,6 +333,8 @@ fn api_settings(config: &Config) -> ApiSettings {
         body_timeout: config.body_timeout,
         upload_timeout: config.upload_timeout,
         answer_timeout: config.answer_timeout,
+        download_stall: config.download_stall,
+        shop_passwords: config.shop_passwords,
         ..api::Options::default()
     })
 }

@@ -4,6 +4,7 @@ pub mod address;
 pub mod api;
 mod assets;
 mod door;
+mod download;
 mod etag;
 mod health;
 pub mod identity;

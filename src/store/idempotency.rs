@@ -5,9 +5,12 @@ use diesel::prelude::*;
 use super::{
     Db,
     backend::Both,
-    schema::idempotency_keys::{self as t, dsl},
+    schema::{
+        agents,
+        idempotency_keys::{self as t, dsl},
+    },
 };
-use crate::domain::ids::{Timestamp, UserId};
+use crate::domain::ids::{ShopId, Timestamp, UserId};
 
 const DAY_MS: i64 = 24 * 3_600 * 1_000;
 /// Whoever answers takes less; a node that has not, has died.
@@ -32,6 +35,7 @@ pub struct Request {
 pub struct Answer {
     pub status: i16,
     pub media: Option<String>,
+    /// Empty, too, once it has been erased.
     pub body: String,
 }
 
@@ -99,6 +103,20 @@ pub fn finish(db: &mut Db, request: &Request, answer: &Answer) -> QueryResult<()
 pub fn forget(db: &mut Db, request: &Request) -> QueryResult<()> {
     let row = t::table.find((request.user.0, &request.key)).filter(t::at.eq(request.at.0));
     diesel::delete(row).execute(db).map(drop)
+}
+
+/// Keeps nothing of what a person was answered, nor of what a shop's agents were, who are shown what the person has said there. That there
+/// were these requests is known until the day is over: none of them is done twice.
+pub fn erase_answers(db: &mut Db, shop: ShopId, person: UserId) -> QueryResult<()> {
+    let agents: Vec<i64> = agents::table.filter(agents::shop_id.eq(shop.0)).select(agents::user_id).load(db)?;
+    agents.into_iter().map(UserId).chain([person]).try_for_each(|user| erase_answers_to(db, user))
+}
+
+/// Keeps nothing of what a user was answered.
+pub fn erase_answers_to(db: &mut Db, user: UserId) -> QueryResult<()> {
+    let nothing = (t::media.eq(None::<String>), t::body.eq(None::<String>));
+    let answered = t::table.filter(t::user_id.eq(user.0).and(t::body.is_not_null()));
+    diesel::update(answered).set(nothing).execute(db).map(drop)
 }
 
 /// Removes some of those that are older than a day; gives how many.

@@ -159,3 +159,25 @@ async fn a_shop_keeps_an_admin() {
     node.operator().await.delete("/shops/acme/agents/second").await.expect(204);
     node.operator().await.patch("/shops/acme/agents/owner", json!({"role": "admin"})).await.expect(200);
 }
+
+#[tokio::test]
+async fn where_a_platform_names_everybody_admins_give_no_passwords() {
+    let node = TestNode::builder().set("auth.shop_passwords", false).start().await;
+    node.shop("acme").await;
+    node.employ("acme", "boss", "admin").await;
+    let (boss, operator) = (node.rest("boss"), node.operator().await);
+    let agent = |uid: &str| json!({"uid": uid, "role": "agent", "password": "a good password"});
+    boss.post("/shops/acme/agents", agent("a1")).await.refused(403, "forbidden");
+    boss.post("/shops/acme/agents", json!({"uid": "a1", "role": "agent"})).await.expect(201);
+    let change = json!({"password": "a good password"});
+    boss.patch("/shops/acme/agents/a1", change.clone()).await.refused(403, "forbidden");
+    let login =
+        async |uid: &str| node.anonymous().post("/login", json!({"uid": uid, "password": "a good password"})).await;
+    login("a1").await.refused(401, "unauthenticated");
+    // Whose the server is may.
+    operator.patch("/shops/acme/agents/a1", change).await.expect(200);
+    operator.post("/shops/acme/agents", agent("a2")).await.expect(201);
+    for uid in ["a1", "a2"] {
+        login(uid).await.expect(200);
+    }
+}

@@ -1,6 +1,8 @@
 //! Erasing what a person has written in a shop (the contract's section 4).
 
-use shopbell_harness::{NodeBuilder, Person, TestNode, TestPostgres, TestRedis, To, Value, eventually, json};
+use shopbell_harness::{
+    Answer, Method, NodeBuilder, Person, TestNode, TestPostgres, TestRedis, To, Value, eventually, json,
+};
 
 use super::stored::Stored;
 
@@ -187,4 +189,49 @@ async fn killed_in_the_middle_an_erasure_goes_on() {
     // What it was at when it was killed is counted or not.
     let counted = stored.number("SELECT messages FROM erasures");
     assert!((SAID - 100..=SAID).contains(&counted), "{counted}");
+}
+
+/// Posts under a key, the same for the same path.
+async fn keyed(person: &Person, path: &str, body: &Value) -> Answer {
+    Answer::of(person.rest.request(Method::POST, path).header("idempotency-key", path).json(body)).await
+}
+
+#[tokio::test]
+async fn answers_that_are_kept_for_repeats_are_erased_too() {
+    let node = builder().start().await;
+    node.shop("acme").await;
+    node.shop("bolt").await;
+    let boss = node.admin("acme", "boss").await;
+    let (mut a1, gone, other) =
+        (node.agent("acme", "a1").await, node.agent("acme", "gone").await, node.agent("bolt", "c1").await);
+    let mut b1 = node.buyer("b1").await;
+    let conversation = b1.opens("acme", "secret").await;
+    let elsewhere = b1.opens("bolt", "secret of bolt").await;
+    let path = |id: u64, what: &str| format!("/conversations/{id}/{what}");
+    let (claim, release, rating) =
+        (path(conversation, "claim"), path(conversation, "release"), path(conversation, "rating"));
+    let nothing = json!({});
+    let shown = |answer: &Answer| {
+        assert_eq!(answer.status, 200);
+        String::from_utf8_lossy(&answer.bytes).contains("secret")
+    };
+    assert!(shown(&keyed(&gone, &claim, &nothing).await) && shown(&keyed(&gone, &release, &nothing).await));
+    assert!(shown(&keyed(&a1, &claim, &nothing).await));
+    a1.resolve(conversation).await;
+    let comment = json!({"score": 2, "comment": "secret comment"});
+    assert!(shown(&keyed(&b1, &rating, &comment).await));
+    let of_bolt = keyed(&other, &path(elsewhere, "claim"), &nothing).await;
+    assert!(shown(&of_bolt));
+    boss.rest.delete("/shops/acme/agents/gone").await.expect(204);
+
+    boss.rest.post("/shops/acme/erase", json!({"uid": "b1"})).await.expect(200);
+    let kept = Stored::of(&node).number("SELECT count(*) FROM idempotency_keys WHERE body LIKE '%secret%'");
+    assert_eq!(kept, 1, "that of bolt");
+    // What was done is not done again.
+    for (person, path, body) in [(&a1, &claim, &nothing), (&b1, &rating, &comment)] {
+        let again = keyed(person, path, body).await;
+        assert_eq!((again.status, again.header("idempotency-replayed"), again.bytes.len()), (200, "true", 0), "{path}");
+    }
+    let again = keyed(&other, &path(elsewhere, "claim"), &nothing).await;
+    assert_eq!((again.header("idempotency-replayed"), &again.bytes), ("true", &of_bolt.bytes));
 }

@@ -1,9 +1,13 @@
 //! Exports: links that are good once, and files in three formats (the contract's section 4).
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::future::join_all;
 use shopbell_harness::{Answer, Method, Rest, TestNode, TestPostgres, TestRedis, Value, eventually, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpSocket, TcpStream},
+};
 
 const HEADER: &str =
     "conversation,seq,at,buyer,buyer_name,from,from_name,role,kind,text,title,url,delivered_at,read_at,edited_at";
@@ -254,4 +258,52 @@ async fn who_goes_away_has_nothing_more_read() {
     assert!(0.0 < read && read < 2.0 * f64::from(rows), "{read} rows have been read for nobody");
     let all = ask().await.bytes().await.unwrap();
     assert_eq!(all.iter().filter(|byte| **byte == b'\n').count(), rows as usize, "each message once");
+}
+
+/// Follows a link on a connection of its own that holds little, up to the first bytes of the answer.
+async fn begin(node: &TestNode, url: &str) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(8 << 10).unwrap();
+    let mut stream = socket.connect(node.base().trim_start_matches("http://").parse().unwrap()).await.unwrap();
+    let request = format!("GET {url} HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut begun = [0; 12];
+    stream.read_exact(&mut begun).await.unwrap();
+    assert_eq!(&begun, b"HTTP/1.1 200");
+    stream
+}
+
+#[tokio::test]
+async fn who_takes_nothing_any_more_gives_its_place_back() {
+    let builder = TestNode::builder().set("limits.download_stall", "1s");
+    let until = ["--until", "2026-11-20T00:00:00Z"];
+    let seed = ["seed", "--shops", "1", "--conversations", "50", "--messages", "10000", until[0], until[1]];
+    let seeded = builder.run(&seed);
+    assert_eq!(seeded.code, Some(0), "{seeded:?}");
+    let node = builder.start().await;
+    let admin = node.rest("admin@shop-01");
+    let ask = async || {
+        let body = json!({"format": "jsonl", "what": "messages"});
+        let made = admin.post("/shops/shop-01/exports", body).await.expect(201);
+        made["url"].as_str().unwrap().to_owned()
+    };
+    let (mut slow, mut deaf) = (begin(&node, &ask().await).await, begin(&node, &ask().await).await);
+    let third = ask().await;
+    follow(&node, &third).await.refused(429, "rate_limited");
+    // One reads a little now and then, the other nothing; both longer than anybody may take nothing.
+    let mut taken = Vec::new();
+    while metric(&node, "shopbell_exports").await > 1.0 || taken.len() < 400 << 10 {
+        let mut some = [0; 16 << 10];
+        let read = slow.read(&mut some).await.unwrap();
+        assert!(read > 0, "it is over before the deaf one is let go");
+        taken.extend_from_slice(&some[..read]);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let end = deaf.read_to_end(&mut Vec::new()).await;
+    assert!(end.is_err(), "the connection is reset: {end:?}");
+    // Whoever reads slowly gets everything, and there is a place again.
+    slow.read_to_end(&mut taken).await.unwrap();
+    let all = follow(&node, &third).await;
+    assert_eq!(all.bytes.iter().filter(|byte| **byte == b'\n').count(), 10_000);
+    assert_eq!(taken.windows(15).filter(|piece| piece.starts_with(b"{\"conversation\"")).count(), 10_000);
 }

@@ -31,7 +31,7 @@ use crate::{
         people::{Person, Role},
         refusal::Refusal,
     },
-    store::{Db, agents, conversations, events, shops, users},
+    store::{Db, agents, conversations, events, idempotency, shops, users},
 };
 
 /// The most conversations at a time that an agent may be set to take.
@@ -140,6 +140,9 @@ impl Change {
             None => body.fields().name("uid")?.to_owned(),
         };
         let wanted = Wanted::read(body)?;
+        if wanted.password.is_some() && !api.options.shop_passwords && !acting.me.operator {
+            return Err(Refusal::Forbidden);
+        }
         let hash = match &wanted.password {
             Some(password) => Some(hash(api, password.clone()).await?),
             None => None,
@@ -268,7 +271,7 @@ pub async fn list(node: web::Data<Node>, me: Identity, shop: web::Path<String>, 
     request_body = schema::NewAgent,
     responses(
         (status = 201, description = "Added", body = schema::Agent),
-        (status = 403, description = "An agent of the shop, but no admin: `forbidden`"),
+        (status = 403, description = "An agent of the shop, but no admin; or `password` by an admin where the operator of the server has turned that off: `forbidden`"),
         (status = 409, description = "Is an agent already; `name`, `password` or role `bot` of a user that is not of this shop's making alone; or role `bot` of one who has a password: `conflict`"),
     ),
 )]
@@ -407,6 +410,8 @@ pub async fn remove(node: web::Data<Node>, acting: Acting, path: web::Path<(Stri
         change.check_admins(db, id, &agent.0)?;
         agents::delete(db, id, person.id)?;
         shops::forget_bot(db, id, &person.uid)?;
+        // What it was shown of buyers, no erasure would find any more.
+        idempotency::erase_answers_to(db, person.id)?;
         let good_from = revoke(db, person.id, 0)?;
         change.record(db, id, "agent.removed", Some(&Shown::of(&agent)), None)?;
         change.tell(db, id, Some(&agent.0), None)?;

@@ -29,6 +29,8 @@ pub struct Options {
     pub login_ttl: Duration,
     /// How long a visitor's is.
     pub visitor_ttl: Duration,
+    /// Whether a shop's admins may give the users they make a password.
+    pub shop_passwords: bool,
     /// The proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Network>,
     /// Of one address, for each of logging in, becoming a visitor and uploading.
@@ -42,6 +44,8 @@ pub struct Options {
     pub upload_timeout: Duration,
     /// How long anything else may take to be answered.
     pub answer_timeout: Duration,
+    /// How long a piece of an export may wait to be taken.
+    pub download_stall: Duration,
 }
 
 impl Default for Options {
@@ -51,6 +55,7 @@ impl Default for Options {
             files_dir: None,
             login_ttl: Duration::from_secs(12 * 3_600),
             visitor_ttl: Duration::from_secs(30 * 24 * 3_600),
+            shop_passwords: true,
             trusted_proxies: Vec::new(),
             requests_per_minute: 60,
             messages_per_second: 20,
@@ -58,6 +63,7 @@ impl Default for Options {
             body_timeout: Duration::from_secs(10),
             upload_timeout: Duration::from_secs(120),
             answer_timeout: Duration::from_secs(20),
+            download_stall: Duration::from_secs(30),
         }
     }
 }

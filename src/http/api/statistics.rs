@@ -12,11 +12,7 @@ use super::{
     schema,
 };
 use crate::{
-    actors::{
-        node::{Node, blocking},
-        now,
-        session::Identity,
-    },
+    actors::{node::Node, now, session::Identity},
     domain::{
         ids::{Timestamp, UserId},
         people::Person,
@@ -311,20 +307,22 @@ pub async fn read(node: web::Data<Node>, me: Identity, shop: web::Path<String>, 
     let at = now();
     let (clock, period, bucket) = period(&query, &row, at)?;
     let (id, readers, asked) = (row.shop().id, node.readers.clone(), period.clone());
-    let (live, troubles, sums, people) = blocking(move || {
-        let (live, troubles) = readers.read(|db| Ok((statistics::live(db, id)?, webhooks::troubles(db, id)?)))?;
-        let sums = statistics::sums(&readers, id, &clock, &asked)?;
-        let people = readers.read(|db| {
-            let (mut people, mut names) = (People::default(), BTreeMap::new());
-            people.learn(db, sums.agents.keys().copied().collect())?;
-            for agent in sums.agents.keys() {
-                names.insert(*agent, people.person(db, *agent)?);
-            }
-            Ok(names)
-        })?;
-        Ok((live, troubles, sums, people))
-    })
-    .await?;
+    let (live, troubles, sums, people) = node
+        .background
+        .run(move || {
+            let (live, troubles) = readers.read(|db| Ok((statistics::live(db, id)?, webhooks::troubles(db, id)?)))?;
+            let sums = statistics::sums(&readers, id, &clock, &asked)?;
+            let people = readers.read(|db| {
+                let (mut people, mut names) = (People::default(), BTreeMap::new());
+                people.learn(db, sums.agents.keys().copied().collect())?;
+                for agent in sums.agents.keys() {
+                    names.insert(*agent, people.person(db, *agent)?);
+                }
+                Ok(names)
+            })?;
+            Ok((live, troubles, sums, people))
+        })
+        .await?;
     let Sums { total, pieces, agents } = sums;
     let (shop, span) = (row.shop.as_str(), period.span);
     let piece = |(span, figures): (&Span, tally::Figures)| Piece {

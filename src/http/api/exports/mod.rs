@@ -34,17 +34,14 @@ use super::{
     settings::ApiSettings,
 };
 use crate::{
-    actors::{
-        journal::write,
-        node::{Node, blocking},
-        now,
-    },
+    actors::{background::Background, journal::write, node::Node, now},
     domain::{
         ids::{Timestamp, UserId},
         permission::Permission,
         refusal::Refusal,
     },
     export::{Format, Table},
+    http::download::taken_within,
     protocol::time::{self, At},
     store::{agents, exports, pool::Readers, shops},
 };
@@ -172,9 +169,9 @@ pub async fn download(
     .await?;
     let zone = time::zone(&shop.time_zone).unwrap_or_default();
     let table = format.table(what.columns(), zone).map_err(|_| Refusal::BUSY)?;
-    let export =
-        Export { readers: node.readers.clone(), source: Source::new(what, &taken), table, ended: false, permit };
-    Ok(response.streaming(export.stream()))
+    let (readers, background) = (node.readers.clone(), node.background.clone());
+    let export = Export { readers, background, source: Source::new(what, &taken), table, ended: false, permit };
+    Ok(response.streaming(taken_within(api.options.download_stall, &request, export.stream())?))
 }
 
 /// A link that may still be used, and its shop.
@@ -190,6 +187,7 @@ async fn found(node: &Node, key: String) -> Result<(exports::Row, shops::Row), R
 /// An export that is being sent.
 struct Export {
     readers: Readers,
+    background: Background,
     source: Source,
     table: Box<dyn Table>,
     ended: bool,
@@ -203,11 +201,10 @@ impl Export {
         stream::try_unfold((self, Duration::ZERO), |(mut export, mut rest)| async move {
             while !export.ended {
                 tokio::time::sleep(rest).await;
-                let began = Instant::now();
+                let background = export.background.clone();
                 // Why, the log has; the client sees that the file does not end.
-                export =
-                    blocking(move || export.step()).await.map_err(|_| io::Error::other("an export has broken off"))?;
-                rest = began.elapsed().min(LONGEST_REST);
+                let stepped = background.run(move || export.step()).await;
+                (export, rest) = stepped.map_err(|_| io::Error::other("an export has broken off"))?;
                 let bytes = export.table.take();
                 if !bytes.is_empty() {
                     return Ok(Some((Bytes::from(bytes), (export, rest))));
@@ -217,8 +214,9 @@ impl Export {
         })
     }
 
-    /// Reads a page, and writes it into the table.
-    fn step(mut self) -> Result<Export, crate::store::Error> {
+    /// Reads a page, and writes it into the table; gives how long to rest then.
+    fn step(mut self) -> Result<(Export, Duration), crate::store::Error> {
+        let began = Instant::now();
         let page = self.readers.read(|db| self.source.page(db))?;
         self.permit.count(page.rows());
         page.write(&mut *self.table)?;
@@ -226,6 +224,6 @@ impl Export {
             self.table.end()?;
             self.ended = true;
         }
-        Ok(self)
+        Ok((self, began.elapsed().min(LONGEST_REST)))
     }
 }
