@@ -12,10 +12,12 @@ use actix::prelude::*;
 use super::{
     attendance::{Attendance, Attends},
     cluster_link::{self, Arrived, ClusterLink},
+    corrections::{self, Corrections},
     direct_dispatcher::DirectDispatcher,
     fanout::Fanout,
     journal::Journal,
     mail::{Happened, Overdue, Push, Pushes, Seen, SessionAddr, SessionId, Signalled, Swept, Tell, Told},
+    node::blocking,
     offline_box::{OfflineBox, Ops},
     shop_dispatcher::{AgentsChanged, LookAround, ShopDispatcher},
 };
@@ -28,7 +30,10 @@ use crate::{
         whereabouts::Whereabouts,
     },
     protocol::envelope::Envelope,
-    store::{changes::Glimpse, pool::Readers},
+    store::{
+        changes::{Changed, Glimpse},
+        pool::Readers,
+    },
 };
 
 /// Who has left so lately that another node may not know it yet, and count on this one to deliver.
@@ -52,6 +57,8 @@ pub struct ChatServer {
     link: Option<ClusterLink>,
     /// Who is there.
     whereabouts: Whereabouts,
+    /// What has been told here of messages that were edited, recalled or deleted.
+    corrections: Corrections,
 }
 
 struct Present {
@@ -102,6 +109,7 @@ impl ChatServer {
             attendance: None,
             link: None,
             whereabouts: Whereabouts::default(),
+            corrections: Corrections::default(),
         }
     }
 
@@ -254,8 +262,9 @@ impl ChatServer {
         self.happened(happened);
     }
 
-    fn happened(&self, all: Happenings) {
-        for (shop, outcomes) in all {
+    fn happened(&mut self, all: Happenings) {
+        for (shop, mut outcomes) in all {
+            outcomes.retain(|(outcome, _)| self.corrections.note(outcome));
             match (shop, &self.direct) {
                 (Some(shop), _) => match self.shops.get(&shop) {
                     Some(in_use) => in_use.dispatcher.do_send(Happened(outcomes)),
@@ -336,6 +345,11 @@ impl Handler<Tell> for ChatServer {
 
     fn handle(&mut self, Tell { told, relays }: Tell, _: &mut Self::Context) {
         self.tell_all(&told, false);
+        for relay in &relays {
+            if let Envelope::Happened { outcome, .. } = &*relay.news {
+                self.corrections.note(outcome);
+            }
+        }
         if let Some(link) = &mut self.link {
             link.relay(relays, &self.whereabouts);
         }
@@ -616,6 +630,39 @@ impl Handler<Sweep> for ChatServer {
                 in_use.dispatcher.do_send(Swept(overdue));
             }
         }
+    }
+}
+
+/// These messages have been edited, recalled or deleted lately. Whoever here has not been told is told now.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Correct(pub Vec<Changed>);
+
+impl Handler<Correct> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, Correct(mut changed): Correct, ctx: &mut Self::Context) {
+        self.corrections.forget(super::now());
+        changed.retain(|change| {
+            let somebody_here = match change.shop {
+                Some(shop) => self.shops.contains_key(&shop) || self.users.contains_key(&change.first),
+                None => self.direct.is_some(),
+            };
+            somebody_here && !self.corrections.is_told(change)
+        });
+        if changed.is_empty() {
+            return;
+        }
+        metrics::counter!("shopbell_corrected_total").increment(changed.len() as u64);
+        let readers = self.readers.clone();
+        let reading = blocking(move || readers.read(|db| corrections::outcomes(db, &changed)));
+        ctx.spawn(reading.into_actor(self).map(|found, this, _| {
+            let mut all = Happenings::new();
+            for (shop, outcome) in found.into_iter().flatten() {
+                all.entry(shop).or_default().push((outcome, None));
+            }
+            this.happened(all);
+        }));
     }
 }
 

@@ -8,6 +8,7 @@ pub mod background;
 pub mod chat_server;
 pub mod check_back;
 pub mod cluster_link;
+pub mod corrections;
 pub mod direct_dispatcher;
 pub mod erasure;
 pub mod fanout;

@@ -15,7 +15,7 @@ use actix::prelude::*;
 use tokio::sync::oneshot;
 
 use super::{
-    chat_server::{IsFirst, Revoke, Sweep},
+    chat_server::{Correct, IsFirst, Revoke, Sweep},
     journal::write,
     mail::{Asked, Do, Overdue},
     node::Node,
@@ -29,7 +29,8 @@ use crate::{
         refusal::Refusal,
     },
     store::{
-        changes::{self, Glimpse},
+        Db,
+        changes::{self, Changed, Glimpse},
         conversations, nodes, users, waiting_acks,
     },
 };
@@ -93,7 +94,10 @@ impl Redelivery {
         ctx.spawn(sweeping.into_actor(self).map(move |swept, this, _| {
             this.sweeping = false;
             match swept {
-                Ok(changed) => this.show(now, changed),
+                Ok((conversations, messages)) => {
+                    this.show(now, conversations);
+                    this.correct(now, messages);
+                }
                 Err(refusal) => tracing::debug!(?refusal, "a sweep was broken off"),
             }
         }));
@@ -120,6 +124,14 @@ impl Redelivery {
         let overdue: Vec<Overdue> = changed.into_iter().filter_map(overdue).collect();
         if !overdue.is_empty() {
             self.node.chat.do_send(Sweep(overdue));
+        }
+    }
+
+    /// Tells what has become of messages, where it must have been told by now.
+    fn correct(&self, now: Timestamp, mut changed: Vec<Changed>) {
+        changed.retain(|change| now.since(change.at) > SETTLED_MS);
+        if !changed.is_empty() {
+            self.node.chat.do_send(Correct(changed));
         }
     }
 
@@ -227,13 +239,15 @@ impl Handler<NodeGone> for Redelivery {
 }
 
 /// What has changed since `since`. Ends the sessions whose tokens are refused since then.
-async fn sweep(node: &Node, since: Timestamp) -> Result<Vec<Glimpse>, Refusal> {
-    let (changed, revoked) =
-        node.read(move |db| Ok((changes::conversations(db, since)?, changes::revocations(db, since)?))).await?;
+async fn sweep(node: &Node, since: Timestamp) -> Result<(Vec<Glimpse>, Vec<Changed>), Refusal> {
+    let read = move |db: &mut Db| {
+        Ok((changes::conversations(db, since)?, changes::messages(db, since)?, changes::revocations(db, since)?))
+    };
+    let (conversations, messages, revoked) = node.read(read).await?;
     for (user, before) in revoked {
         node.chat.do_send(Revoke { user, before, everywhere: false });
     }
-    Ok(changed)
+    Ok((conversations, messages))
 }
 
 /// Takes conversations from claimants who have been on no live node, and from bots that have not answered, for too long.

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use super::{
     Db,
     conversations::active_since,
-    schema::{conversations as t, users},
+    schema::{conversations as t, messages as m, users},
 };
 use crate::domain::ids::{ConversationId, Seq, ShopId, Timestamp, UserId};
 
@@ -55,6 +55,35 @@ pub fn conversations(db: &mut Db, since: Timestamp) -> QueryResult<Vec<Glimpse>>
             second: (second.or(claimant).map(UserId), second_seq),
         };
     Ok(rows.into_iter().map(glimpse).collect())
+}
+
+/// A message whose content was changed, and has been told to be by the node that did it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Changed {
+    pub conversation: ConversationId,
+    pub seq: Seq,
+    /// `None` for a direct one.
+    pub shop: Option<ShopId>,
+    /// The buyer, or the first of the two users.
+    pub first: UserId,
+    pub by: UserId,
+    pub at: Timestamp,
+}
+
+/// The messages that were edited, recalled or deleted since `since`.
+pub fn messages(db: &mut Db, since: Timestamp) -> QueryResult<Vec<Changed>> {
+    type Columns = (i64, i64, Option<i64>, i64, Option<i64>, Option<i64>);
+    let rows: Vec<Columns> = m::table
+        .inner_join(t::table.on(t::id.eq(m::conversation_id)))
+        .filter(m::changed_at.ge(since.0))
+        .order(m::changed_at)
+        .select((m::conversation_id, m::seq, t::shop_id, t::first_user, m::changed_by, m::changed_at))
+        .load(db)?;
+    let changed = |(conversation, seq, shop, first, by, at): Columns| {
+        let (conversation, shop, first) = (ConversationId(conversation), shop.map(ShopId), UserId(first));
+        Some(Changed { conversation, seq, shop, first, by: UserId(by?), at: Timestamp(at?) })
+    };
+    Ok(rows.into_iter().filter_map(changed).collect())
 }
 
 /// The users whose tokens of before some second, since `since`, are refused, with that second.

@@ -328,6 +328,8 @@ pub struct Rewritten {
     pub content: Arc<str>,
     /// When an admin has edited it; `None` leaves what is stored.
     pub edited_at: Option<Timestamp>,
+    /// Who has changed it, and when, where that is told live.
+    pub changed: Option<(UserId, Timestamp)>,
 }
 
 /// Gives messages another content. Key and digest stay: they are of what was sent.
@@ -342,15 +344,22 @@ pub fn rewrite(db: &mut Db, contents: &BTreeMap<(ConversationId, Seq), Rewritten
             if let Some(at) = rewritten.edited_at {
                 diesel::update(message).set(t::edited_at.eq(at.0)).execute(db)?;
             }
-            diesel::update(message).set(t::content.eq(&*rewritten.content)).execute(db).map(drop)
+            let (by, at) = rewritten.changed.unzip();
+            let change = (t::changed_by.eq(by.map(|by| by.0)), t::changed_at.eq(at.map(|at| at.0)));
+            diesel::update(message).set((t::content.eq(&*rewritten.content), change)).execute(db).map(drop)
         });
     };
-    unnest::<()>("UPDATE messages m SET content = k.content, edited_at = COALESCE(k.edited_at, m.edited_at) FROM")
+    unnest::<()>(
+        "UPDATE messages m SET content = k.content, edited_at = COALESCE(k.edited_at, m.edited_at), changed_by = k.changed_by, \
+         changed_at = k.changed_at FROM",
+    )
         .column(contents.keys().map(|(id, _)| id.0))
         .column(contents.keys().map(|(_, seq)| *seq))
         .column(all().map(|rewritten| &*rewritten.content))
         .column(all().map(|rewritten| rewritten.edited_at.map(|at| at.0)))
-        .then("AS k (c, s, content, edited_at) WHERE m.conversation_id = k.c AND m.seq = k.s")
+        .column(all().map(|rewritten| rewritten.changed.map(|(by, _)| by.0)))
+        .column(all().map(|rewritten| rewritten.changed.map(|(_, at)| at.0)))
+        .then("AS k (c, s, content, edited_at, changed_by, changed_at) WHERE m.conversation_id = k.c AND m.seq = k.s")
         .execute(db)
         .map(drop)
 }

@@ -87,6 +87,8 @@ diesel::table! {
         content -> Text,
         at -> BigInt,
         edited_at -> Nullable<BigInt>,
+        changed_at -> Nullable<BigInt>,
+        changed_by -> Nullable<BigInt>,
     }
 }
 

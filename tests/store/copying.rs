@@ -130,7 +130,7 @@ pub fn contents(location: &Location) -> Vec<String> {
     type Agent = (i64, i64, String, String, Option<i32>, i64, bool);
     rows(&mut all, "agents", schema::agents::table.load::<Agent>(&mut db));
     rows(&mut all, "conversations", schema::conversations::table.select(conversations::Row::as_select()).load(&mut db));
-    type Message = (i64, i64, i64, String, i16, String, Vec<u8>, String, i64, Number);
+    type Message = (i64, i64, i64, String, i16, String, Vec<u8>, String, i64, Number, Number, Number);
     rows(&mut all, "messages", schema::messages::table.load::<Message>(&mut db));
     rows(&mut all, "receipts", schema::receipts::table.load::<(i64, i16, i16, i64, i64)>(&mut db));
     rows(&mut all, "waiting_acks", schema::waiting_acks::table.load::<(i64, i64, i64)>(&mut db));
@@ -217,7 +217,7 @@ fn fill(place: &Place, messages: u32) {
          INSERT INTO conversations WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500) \
          SELECT i, 1, i, NULL, 'waiting', NULL, 0, {each}, 0, 0, 0, {each}, 0, 0, {each}, 0, 1, 1, 1, 0, 1, 1, i, 1, 0, 1, 0 FROM n;
          INSERT INTO messages WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {last}) \
-         SELECT i / {each} + 1, i % {each} + 1, i / {each} + 1, 'buyer', 0, 'k' || i, x'00ff', '{{\"n\":' || i || '}}', i, NULL FROM n;",
+         SELECT i / {each} + 1, i % {each} + 1, i / {each} + 1, 'buyer', 0, 'k' || i, x'00ff', '{{\"n\":' || i || '}}', i, NULL, NULL, NULL FROM n;",
         each = messages / 500,
         last = messages - 1,
     ))

@@ -85,7 +85,7 @@ fn a_message_is_found_by_its_senders_key_and_stored_once() {
         again.seq = 1;
         assert!(insert(&again).is_err(), "a place is one row");
         let rewrite = |world: &mut World, content: &str, edited_at| {
-            let rewritten = messages::Rewritten { content: content.into(), edited_at };
+            let rewritten = messages::Rewritten { content: content.into(), edited_at, changed: None };
             messages::rewrite(&mut world.db, &BTreeMap::from([((of_ann, 1), rewritten)])).unwrap();
             let (records, _) =
                 messages::history(&mut world.db, &mut world.people, &conversation, None, None, 1).unwrap();

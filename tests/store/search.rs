@@ -191,7 +191,8 @@ fn what_is_changed_leaves_the_index() {
         let Corpus { mut world, shop, conversation, .. } = corpus(&place);
         index(&mut world.db);
         assert!(!search::is_changed(&mut world.db).unwrap());
-        let recalled = messages::Rewritten { content: shopbell::domain::content::RECALLED.into(), edited_at: None };
+        let recalled =
+            messages::Rewritten { content: shopbell::domain::content::RECALLED.into(), edited_at: None, changed: None };
         messages::rewrite(&mut world.db, &[((conversation, 3), recalled)].into()).unwrap();
         assert!(search::is_changed(&mut world.db).unwrap());
         let edit = "UPDATE messages SET content = '{\"kind\":\"text\",\"text\":\"wiped\"}' WHERE seq = 2";

@@ -1,7 +1,7 @@
 //! Adding, editing and deleting messages, by a shop's admin (the contract's section 4).
 
 use shopbell_harness::{
-    Answer, Method, NodeBuilder, Person, Rest, TestNode, TestPostgres, TestRedis, Value, eventually, json,
+    Answer, Method, NodeBuilder, Person, Proxy, Rest, TestNode, TestPostgres, TestRedis, Value, eventually, json,
 };
 
 use super::lists::{Lists, arrived, flushes};
@@ -356,4 +356,48 @@ async fn who_may_not_is_told_no_more_than_that() {
         assert_eq!(problem["field"], "seq", "{query}");
     }
     assert_eq!(desk.b1.texts(desk.conversation).await, ["my card is 4711"]);
+}
+
+#[tokio::test]
+async fn what_the_link_loses_is_told_all_the_same() {
+    let (redis, database) = (TestRedis::start(), TestPostgres::shared().fresh_database());
+    let (proxy, port) = (Proxy::to(redis.port()), redis.port().to_string());
+    let far = redis.url().replace(&port, &proxy.port().to_string());
+    let start = |redis: String| TestNode::builder().database(&database).set("redis.url", redis).start();
+    let (one, two) = (start(redis.url()).await, start(far).await);
+    for node in [&one, &two] {
+        eventually("the nodes know each other", async || node.metric("shopbell_link_nodes").await == 1).await;
+    }
+    let mut desk = Desk::set(&one, &two).await;
+    // Somebody for whom the second node has no dispatcher, and two between whom there is no shop.
+    let mut ann = two.buyer("ann").await;
+    let direct = desk.a1.opens(shopbell_harness::To::User("ann".into()), "between us").await;
+    ann.hears("between us").await;
+    desk.a1.say(desk.conversation, "an answer").await;
+    desk.b1.hears("an answer").await;
+    desk.a1.settle().await;
+
+    proxy.cut();
+    eventually("the link is down", async || two.metric("shopbell_link_up").await == 0).await;
+    desk.boss.rest.patch(&format!("{}/1", desk.path), json!({"content": text("never mind")})).await.expect(200);
+    desk.boss.rest.delete(&format!("{}/2", desk.path)).await.expect(204);
+    desk.a1.ok(json!({"type": "recall", "conversation": direct, "seq": 1})).await;
+    let conversation = desk.conversation;
+    let edited =
+        json!({"type": "edited", "conversation": conversation, "seq": 1, "by": "boss", "content": text("never mind")});
+    let deleted = json!({"type": "deleted", "conversation": conversation, "seq": 2, "by": "boss"});
+    for person in [&mut desk.a2, &mut desk.b1] {
+        person.expect(edited.clone()).await;
+        person.expect(deleted.clone()).await;
+    }
+    ann.expect(json!({"type": "recalled", "conversation": direct, "seq": 1})).await;
+    // What was edited while nobody heard, and deleted since, does not come back with the link.
+    desk.boss.rest.delete(&format!("{}/1", desk.path)).await.expect(204);
+    let deleted = json!({"type": "deleted", "conversation": conversation, "seq": 1, "by": "boss"});
+    desk.b1.expect(deleted.clone()).await;
+    proxy.restore();
+    eventually("the link is up", async || two.metric("shopbell_link_up").await == 1).await;
+    desk.boss.rest.post(&desk.path, json!({"id": "last", "as": "a1", "content": text("over it")})).await.expect(201);
+    desk.b1.hears("over it").await;
+    desk.b1.silence(edited).await;
 }

@@ -305,5 +305,5 @@ async fn who_takes_nothing_any_more_gives_its_place_back() {
     slow.read_to_end(&mut taken).await.unwrap();
     let all = follow(&node, &third).await;
     assert_eq!(all.bytes.iter().filter(|byte| **byte == b'\n').count(), 10_000);
-    assert_eq!(taken.windows(15).filter(|piece| piece.starts_with(b"{\"conversation\"")).count(), 10_000);
+    assert!(taken.ends_with(b"\r\n0\r\n\r\n"), "the last chunk is the empty one");
 }

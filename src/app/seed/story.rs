@@ -214,7 +214,7 @@ impl<'a> Story<'a> {
         };
         rows.messages.push(messages::New { message: Arc::new(message), digest });
         if self.chance.random_bool(0.004) {
-            let recalled = messages::Rewritten { content: RECALLED.into(), edited_at: None };
+            let recalled = messages::Rewritten { content: RECALLED.into(), edited_at: None, changed: None };
             rows.contents.insert((self.conversation.id, placed.seq), recalled);
         }
         if let Some(cause) = placed.cause {

@@ -150,6 +150,8 @@ copied! {
         content: String,
         at: i64,
         edited_at: Option<i64>,
+        changed_at: Option<i64>,
+        changed_by: Option<i64>,
     }
     receipts (conversation_id: BigInt, side: SmallInt, kind: SmallInt, seq: BigInt), 2_000 {
         conversation_id: i64,

@@ -319,9 +319,15 @@ impl<'a> Deciding<'a> {
     }
 
     /// Puts another content in the place of a message's; gives the message as it is then.
-    fn rewrite(&mut self, message: &Message, content: &Arc<str>, edited_at: Option<Timestamp>) -> Arc<Message> {
-        let (id, seq) = (message.conversation, message.seq);
-        self.rows.contents.insert((id, seq), messages::Rewritten { content: content.clone(), edited_at });
+    fn rewrite(
+        &mut self,
+        message: &Message,
+        content: &Arc<str>,
+        edited_at: Option<Timestamp>,
+        changed: (UserId, Timestamp),
+    ) -> Arc<Message> {
+        let (id, seq, changed) = (message.conversation, message.seq, Some(changed));
+        self.rows.contents.insert((id, seq), messages::Rewritten { content: content.clone(), edited_at, changed });
         let message = Arc::new(Message { content: content.clone(), ..message.clone() });
         if let Some(InHand { last: Some(last), .. }) = self.hand.get_mut(&id)
             && last.seq == seq
@@ -566,7 +572,7 @@ impl<'a> Deciding<'a> {
         _ = self.last(&conversation)?;
         let first_time = !is_tombstone(&message.content);
         if first_time {
-            self.rewrite(&message, &RECALLED.into(), None);
+            self.rewrite(&message, &RECALLED.into(), None, (by.id, now));
             self.tell_message(Kind::MessageRecalled, &conversation, seq, by.id, now);
         }
         let last = self.last(&conversation)?;

@@ -69,7 +69,7 @@ impl Deciding<'_> {
         let first_time = before.content != content.json;
         let mut message = before.clone();
         if first_time {
-            message = self.rewrite(&before, &content.json, Some(now));
+            message = self.rewrite(&before, &content.json, Some(now), (by.id, now));
             self.tell_message(Kind::MessageEdited, &conversation, seq, by.id, now);
             self.show(&conversation, seq, &before.content, &content.json, by.id, now);
             let (before, after) = (Some(&before.content), Some(&content.json));
@@ -125,7 +125,8 @@ impl Deciding<'_> {
     ) -> Result<Outcome, Stop> {
         _ = self.last(&conversation)?;
         let there = messages.iter().filter(|message| *message.content != *DELETED);
-        let seqs: Vec<Seq> = there.map(|message| self.rewrite(message, &DELETED.into(), None).seq).collect();
+        let change = (by.id, now);
+        let seqs: Vec<Seq> = there.map(|message| self.rewrite(message, &DELETED.into(), None, change).seq).collect();
         for seq in &seqs {
             self.tell_message(Kind::MessageDeleted, &conversation, *seq, by.id, now);
         }
