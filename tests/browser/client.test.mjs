@@ -177,6 +177,14 @@ test('a gap of a second is filled from the history', async () => {
   assert.equal(socket.got('ack').at(-1).seq, 4);
 });
 
+test('many messages at once are acked before the server\'s window is full', async () => {
+  const { socket } = await online();
+  for (let seq = 1; seq <= 150; seq++) socket.says(message(seq));
+  assert.deepEqual(socket.got('ack').map(({ seq }) => seq), [64, 128]);
+  clock.tick(25);
+  assert.deepEqual(socket.got('ack').map(({ seq }) => seq), [64, 128, 150]);
+});
+
 test('an answer that overtakes a message does not hide it', async () => {
   const { client, seen, socket } = await online();
   client.send({ shop: 'acme' }, hello, 'm1');

@@ -63,6 +63,8 @@
 
 const GAP_PATIENCE_MS = 1_000;
 const ACK_DELAY_MS = 25;
+/** So many messages are acked at once: the server sends 256 ahead, and many that were missed come as fast as they are taken. */
+const ACK_AT_ONCE = 64;
 const ANSWER_MS = 15_000;
 const WAKE_CHECK_MS = 3_000;
 const BACKOFF_MS = { first: 500, most: 30_000 };
@@ -187,6 +189,7 @@ export class Shopbell extends EventTarget {
   /** @type {Map<number, Stream>} */ #streams = new Map();
   /** @type {Map<number, any>} */ #gapTimers = new Map();
   /** @type {Set<number>} */ #unacked = new Set();
+  #toAck = 0;
   /** @type {any} */ #ackTimer = 0;
   /** @type {Set<number>} */ #viewed = new Set();
   /** By how much the server's clock is ahead of this one. */ #aheadMs = 0;
@@ -376,7 +379,7 @@ export class Shopbell extends EventTarget {
     clearInterval(this.#beatTimer);
     clearTimeout(this.#loginTimer);
     clearTimeout(this.#ackTimer);
-    this.#ackTimer = 0;
+    this.#ackTimer = this.#toAck = 0;
     this.#unacked.clear();
     this.#socket = null;
   }
@@ -602,13 +605,17 @@ export class Shopbell extends EventTarget {
     this.#watchGap(conversation, stream);
   }
 
-  /** Acks are cumulative: one for all that came within a moment. @param {number} conversation */
+  /** Acks are cumulative: one for all that came within a moment, or for many. @param {number} conversation */
   #ackSoon(conversation) {
     this.#unacked.add(conversation);
-    this.#ackTimer ||= setTimeout(() => {
-      this.#ackTimer = 0;
-      for (const id of this.#unacked) this.#tell({ type: 'ack', conversation: id, seq: this.#streams.get(id)?.last ?? 0 });
-      this.#unacked.clear();
-    }, ACK_DELAY_MS);
+    this.#toAck += 1;
+    if (this.#toAck >= ACK_AT_ONCE) this.#ack(); else this.#ackTimer ||= setTimeout(() => this.#ack(), ACK_DELAY_MS);
+  }
+
+  #ack() {
+    clearTimeout(this.#ackTimer);
+    this.#ackTimer = this.#toAck = 0;
+    for (const id of this.#unacked) this.#tell({ type: 'ack', conversation: id, seq: this.#streams.get(id)?.last ?? 0 });
+    this.#unacked.clear();
   }
 }
