@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use diesel::{PgConnection, dsl::exists, prelude::*, sql_types::BigInt};
+use diesel::{PgConnection, SqliteConnection, dsl::exists, prelude::*, sql_types::BigInt};
 
 use super::{
     Db,
@@ -11,6 +11,7 @@ use super::{
     people::People,
     schema::{agents, conversations as t, shops as shop_rows, users},
     search, shops,
+    statement::run,
     unnest::{Unnest, run_together, unnest},
     waiting_acks,
 };
@@ -240,7 +241,10 @@ fn wait_for(db: &mut PgConnection, ids: &[ConversationId]) {
 }
 
 pub fn load(db: &mut Db, people: &mut People, id: ConversationId) -> QueryResult<Option<Conversation>> {
-    let row = t::table.find(id.0).select(Row::as_select()).first(db).optional()?;
+    let row: Option<Row> = match db {
+        Db::Postgres(db) => t::table.find(id.0).select(Row::as_select()).first(db).optional()?,
+        Db::Sqlite(db) => t::table.find(id.0).select(Row::as_select()).get_result(db).optional()?,
+    };
     row.map(|row| row.conversation(db, people)).transpose()
 }
 
@@ -368,11 +372,13 @@ pub fn insert(db: &mut Db, conversations: &[Arc<Conversation>]) -> QueryResult<(
 ///
 /// SQLite writes every index anew that has a column which is set, changed or not: those with an index are set where one has changed.
 pub fn update(db: &mut Db, changed: &[Arc<Conversation>], moved: &[Arc<Conversation>]) -> QueryResult<()> {
-    if let Db::Postgres(db) = db {
-        return run_together(db, updating(changed, moved));
+    match db {
+        Db::Postgres(db) => run_together(db, updating(changed, moved)),
+        Db::Sqlite(db) => {
+            changed.iter().try_for_each(|c| update_one(db, c))?;
+            moved.iter().try_for_each(|c| move_one(db, c))
+        }
     }
-    changed.iter().try_for_each(|c| update_one(db, Row::of(c)))?;
-    moved.iter().try_for_each(|c| move_one(db, c))
 }
 
 /// PostgreSQL's statement for it, if there are any.
@@ -420,52 +426,63 @@ pub fn updating(changed: &[Arc<Conversation>], moved: &[Arc<Conversation>]) -> O
     (!rows.is_empty()).then_some(statement)
 }
 
-fn update_one(db: &mut Db, row: Row) -> QueryResult<()> {
-    let claim = (
-        t::claim_version.eq(row.claim_version),
-        t::waiting_since.eq(row.waiting_since),
-        t::opened_at.eq(row.opened_at),
-        t::opened_seq.eq(row.opened_seq),
-        t::returned.eq(row.returned),
-        t::ticket.eq(row.ticket),
-        t::offered_at.eq(row.offered_at),
-        t::attended.eq(row.attended),
-    );
-    let messages = (
-        t::last_seq.eq(row.last_seq),
-        t::first_said.eq(row.first_said),
-        t::second_said.eq(row.second_said),
-        t::updated_at.eq(row.updated_at),
-        t::revision.eq(row.revision),
-    );
-    let cursors = (
-        t::first_delivered.eq(row.first_delivered),
-        t::first_read.eq(row.first_read),
-        t::first_unread.eq(row.first_unread),
-        t::second_delivered.eq(row.second_delivered),
-        t::second_read.eq(row.second_read),
-        t::second_unread.eq(row.second_unread),
-    );
+fn update_one(db: &mut SqliteConnection, c: &Conversation) -> QueryResult<()> {
+    let (state, second) = (state_of(c), c.updated_at.second());
     // A claim never changes hands without its version.
-    let is_other = (t::claim_version.ne(row.claim_version))
-        .or(t::state.ne(row.state.clone()))
-        .or(t::updated_second.ne(row.updated_second));
-    let indexed = (t::state.eq(row.state), t::claimed_by.eq(row.claimed_by), t::updated_second.eq(row.updated_second));
-    diesel::update(t::table.find(row.id).filter(is_other)).set(indexed).execute(db)?;
-    diesel::update(t::table.find(row.id)).set((claim, messages, cursors)).execute(db).map(drop)
+    let indexed = "UPDATE conversations SET state = ?, claimed_by = ?, updated_second = ? \
+                   WHERE id = ? AND (claim_version <> ? OR state <> ? OR updated_second <> ?)";
+    let values = [
+        state.into(),
+        c.claimant().map(|agent| agent.id.0).into(),
+        second.into(),
+        c.id.0.into(),
+        c.claim_version.into(),
+        state.into(),
+        second.into(),
+    ];
+    run(db, indexed, values)?;
+    let others = "UPDATE conversations SET claim_version = ?, waiting_since = ?, opened_at = ?, opened_seq = ?, returned = ?, \
+                  ticket = ?, offered_at = ?, attended = ?, last_seq = ?, first_said = ?, second_said = ?, updated_at = ?, first_delivered = ?, first_read = ?, \
+                  first_unread = ?, second_delivered = ?, second_read = ?, second_unread = ?, revision = ? WHERE id = ?";
+    let values = [
+        c.claim_version.into(),
+        c.waiting_since.map(|at| at.0).into(),
+        c.opened_at.0.into(),
+        c.opened_seq.into(),
+        c.returned.into(),
+        c.ticket.into(),
+        c.offered_at.map(|at| at.0).into(),
+        i64::from(c.attended.index()).into(),
+        c.last_seq.into(),
+        c.first.said.into(),
+        c.second.said.into(),
+        c.updated_at.0.into(),
+        c.first.delivered.into(),
+        c.first.read.into(),
+        c.first.unread.into(),
+        c.second.delivered.into(),
+        c.second.read.into(),
+        c.second.unread.into(),
+        c.revision.into(),
+        c.id.0.into(),
+    ];
+    run(db, others, values)
 }
 
-fn move_one(db: &mut Db, c: &Conversation) -> QueryResult<()> {
-    let cursors = (
-        t::first_delivered.eq(c.first.delivered),
-        t::first_read.eq(c.first.read),
-        t::first_unread.eq(c.first.unread),
-        t::second_delivered.eq(c.second.delivered),
-        t::second_read.eq(c.second.read),
-        t::second_unread.eq(c.second.unread),
-        t::revision.eq(c.revision),
-    );
-    diesel::update(t::table.find(c.id.0)).set(cursors).execute(db).map(drop)
+fn move_one(db: &mut SqliteConnection, c: &Conversation) -> QueryResult<()> {
+    let cursors = "UPDATE conversations SET first_delivered = ?, first_read = ?, first_unread = ?, second_delivered = ?, \
+                   second_read = ?, second_unread = ?, revision = ? WHERE id = ?";
+    let values = [
+        c.first.delivered.into(),
+        c.first.read.into(),
+        c.first.unread.into(),
+        c.second.delivered.into(),
+        c.second.read.into(),
+        c.second.unread.into(),
+        c.revision.into(),
+        c.id.0.into(),
+    ];
+    run(db, cursors, values)
 }
 
 /// Messages that a user has not acked in a conversation for which it reads.

@@ -6,6 +6,7 @@ use std::{
 };
 
 use diesel::{
+    SqliteConnection,
     prelude::*,
     sql_types::{BigInt, Binary, Nullable, SmallInt, Text},
 };
@@ -85,7 +86,7 @@ pub struct New {
 pub fn insert(db: &mut Db, new: &[New]) -> QueryResult<()> {
     match db {
         Db::Postgres(db) => run_together(db, insertion(new)),
-        Db::Sqlite(_) => new.iter().try_for_each(|new| insert_one(db, new)),
+        Db::Sqlite(db) => new.iter().try_for_each(|new| insert_one(db, new)),
     }
 }
 
@@ -105,7 +106,7 @@ pub fn insertion(new: &[New]) -> Option<Unnest<'_>> {
     (!new.is_empty()).then_some(statement)
 }
 
-fn insert_one(db: &mut Db, New { message, digest }: &New) -> QueryResult<()> {
+fn insert_one(db: &mut SqliteConnection, New { message, digest }: &New) -> QueryResult<()> {
     let values = (
         t::conversation_id.eq(message.conversation.0),
         t::seq.eq(message.seq),

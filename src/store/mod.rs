@@ -37,6 +37,7 @@ pub mod retention;
 pub mod schema;
 pub mod search;
 pub mod shops;
+mod statement;
 pub mod statistics;
 pub mod tickets;
 pub mod timeline;

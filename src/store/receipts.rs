@@ -4,7 +4,6 @@ use diesel::prelude::*;
 
 use super::{
     Db,
-    backend::Both,
     schema::receipts as t,
     unnest::{Unnest, run_together, unnest},
 };
@@ -48,9 +47,10 @@ pub fn insertion(new: &[New]) -> Option<Unnest<'static>> {
 }
 
 pub fn insert(db: &mut Db, new: &[New]) -> QueryResult<()> {
-    if let Db::Postgres(db) = db {
-        return run_together(db, insertion(new));
-    }
+    let db = match db {
+        Db::Postgres(db) => return run_together(db, insertion(new)),
+        Db::Sqlite(db) => db,
+    };
     for (New { conversation, side, at, .. }, kind, seq) in movements(new) {
         let values = (
             t::conversation_id.eq(conversation.0),
@@ -59,7 +59,7 @@ pub fn insert(db: &mut Db, new: &[New]) -> QueryResult<()> {
             t::seq.eq(seq),
             t::at.eq(at.0),
         );
-        Both(diesel::insert_into(t::table).values(values).on_conflict_do_nothing()).execute(db)?;
+        diesel::insert_into(t::table).values(values).on_conflict_do_nothing().execute(db)?;
     }
     Ok(())
 }
