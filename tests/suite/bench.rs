@@ -39,7 +39,9 @@ async fn a_schedule_is_kept_and_every_agent_is_given_what_waits() {
     let report = bench(&["--kind", "waiting", "--agents", "3", "--rate", "100", "--warmup", "0"]);
     let (sent, delivered) =
         (report["sent"].as_u64().expect("a number"), report["delivered"].as_u64().expect("a number"));
-    assert!((45..=51).contains(&sent), "{report:#}");
+    // Half a second at a hundred a second, but for what the generator itself was too late for.
+    let late = report["generator"]["lag_ms"]["max"].as_f64().expect("a number") / 10.0;
+    assert!(sent <= 51 && sent as f64 + late >= 45.0, "{report:#}");
     assert!(delivered >= 2 * sent && delivered <= 3 * (sent + 1), "{report:#}");
 }
 
