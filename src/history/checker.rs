@@ -124,8 +124,9 @@ impl Run {
                 self.answered(&user, &id, &session, if for_now { Answer::ForNow } else { Answer::ForGood });
             }
             Event::Received { conversation, message, redelivered } => {
-                let arrivals = self.conversation(conversation).arrivals.entry(session).or_default();
-                arrivals.push(Arrival { message, redelivered });
+                let conversation = self.conversation(conversation);
+                let told = conversation.told(&session);
+                conversation.arrivals.entry(session).or_default().push(Arrival { message, redelivered, told });
             }
             Event::Asked { id, deed, .. } => {
                 self.asked.insert((session, id), (at, deed));

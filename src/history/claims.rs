@@ -89,11 +89,16 @@ impl Claims {
         })
     }
 
-    /// Whether from one message to another the conversation can only have waited, and then have been `user`'s: a claim hands over what
-    /// waited, but who has given up a claim begins anew.
-    pub fn led_to(&self, user: &str, from: u64, to: u64) -> bool {
-        let mut own = false;
-        (*self.span(from).start()..=*self.span(to).end()).all(|version| match self.reigns.get(&version) {
+    /// Whether from one message to another the conversation can only have waited, and then have been `user`'s, and nobody else's up to
+    /// the version `until`: a claim hands over what waited, but who has given up a claim begins anew, and what somebody else has had may be
+    /// acked in part.
+    pub fn led_to(&self, user: &str, from: u64, to: u64, until: u64) -> bool {
+        let (mut own, end) = (false, *self.span(to).end());
+        let is_another = |reign: &Reign| reign.claimant.as_deref().is_some_and(|claimant| claimant != user);
+        if until > end && self.reigns.range(end + 1..=until).any(|(_, reign)| is_another(reign)) {
+            return false;
+        }
+        (*self.span(from).start()..=end).all(|version| match self.reigns.get(&version) {
             Some(Reign { claimant: Some(claimant), .. }) => {
                 own = true;
                 **claimant == *user

@@ -29,6 +29,8 @@ pub(super) struct Ack {
 pub(super) struct Arrival {
     pub message: Message,
     pub redelivered: bool,
+    /// The `claim_version` that the session had been told of by then; 0 for none.
+    pub told: u64,
 }
 
 /// A summary that a session was told.
@@ -62,6 +64,12 @@ pub(super) struct Conversation {
 pub(super) type Places = HashMap<(Arc<str>, Arc<str>), (u64, u64)>;
 
 impl Conversation {
+    /// The last `claim_version` that a session has been told of so far; 0 for none.
+    pub fn told(&self, session: &str) -> u64 {
+        let own = self.tellings.iter().rfind(|telling| *telling.session == *session);
+        own.map_or(0, |telling| telling.summary.claim_version)
+    }
+
     pub fn judge(&self, id: u64, run: &Run, places: &mut Places, verdict: &mut Verdict) {
         // A resolution that is granted is always a change.
         let began = |telling: &Telling| matches!(telling.asked, Some((_, Deed::Resolve)));
@@ -189,7 +197,7 @@ impl Trial<'_> {
         let Some(user) = self.run.sessions.get(session).map(|session| &*session.user) else { return };
         let is_agent = self.buyer.is_some_and(|buyer| buyer != user);
         let (mut seen, mut given) = (HashSet::new(), BTreeSet::new());
-        for Arrival { message, redelivered } in arrivals {
+        for Arrival { message, redelivered, told } in arrivals {
             let seq = message.seq;
             match self.by_seq.get(&seq) {
                 Some(stored) if *stored == message => {}
@@ -218,7 +226,7 @@ impl Trial<'_> {
                     verdict.found(Fault::OutOfOrder, || {
                         format!("conversation {id}: seq {seq} came to {session} after seq {highest}")
                     });
-                } else if let Some(missing) = self.missing(seq, user, is_agent, &given) {
+                } else if let Some(missing) = self.missing(seq, user, is_agent.then_some(*told), &given) {
                     verdict.found(Fault::Hole, || {
                         format!("conversation {id}: seq {seq} came to {session} ({user}) without seq {missing}")
                     });
@@ -229,14 +237,15 @@ impl Trial<'_> {
     }
 
     /// The due message before this one, where a session that has been given others has not been given it.
-    fn missing(&self, seq: u64, user: &str, is_agent: bool, given: &BTreeSet<u64>) -> Option<u64> {
+    /// `told` is the version that an agent had been told of.
+    fn missing(&self, seq: u64, user: &str, told: Option<u64>, given: &BTreeSet<u64>) -> Option<u64> {
         // The first one may have any seq; so may what a claim hands over from before it.
         if *given.first()? > seq {
             return None;
         }
         let before = self.by_seq.range(..seq).rev().find(|(_, message)| self.is_due(message, user));
         let before = *before?.0;
-        let due = !is_agent || self.claims.led_to(user, before, seq);
+        let due = told.is_none_or(|told| self.claims.led_to(user, before, seq, told));
         (due && !given.contains(&before)).then_some(before)
     }
 

@@ -23,7 +23,8 @@
 //!   time: a claim hands over what is older.)
 //! - **holes**: a seq that the record lacks; a first transmission to a session while the due message before it has not come. The first
 //!   one of a session may have any seq. To an agent, a message counts as due only where, from it to its successor, the conversation can only
-//!   have waited and then have been that agent's: who has given up a claim begins anew.
+//!   have waited and then have been that agent's: who has given up a claim begins anew, and so does who is handed over what somebody else
+//!   has had meanwhile, and may have acked in part.
 //! - **two claimants**: two claimants under one `claim_version`; a claim granted in another's name; a claim or other deed granted with a lower
 //!   `claim_version` than somebody had been told before it was asked.
 //! - **not claimant**: a stored message of somebody who was not the claimant, or not the buyer. Each summary says how many messages

@@ -314,6 +314,42 @@ fn out_of_order_what_came_before_its_predecessor() {
 }
 
 #[test]
+fn no_hole_is_what_somebody_else_has_acked_before_a_claim_hands_over_the_rest() {
+    // a2 is told of nothing while 3 and 4 wait; a1, if it claims, acks 3.
+    let handed_over = |is_claimed_by_another: bool| {
+        let (mut log, record) = (Log::default(), record());
+        for session in ["b1/1", "a1/1", "a2/1"] {
+            log.open(session, &session[..2]);
+        }
+        log.sent("b1/1", "m1", To::Shop("acme".into()), "hi");
+        log.acked("b1/1", "m1", 1, false);
+        log.received("a2/1", &record[0], false);
+        log.deed("a1/1", Deed::Claim, summary(1, Some("a1"), 1));
+        log.received("a1/1", &record[0], true);
+        say(&mut log, "a1/1", &record[1], &["b1/1"]);
+        log.deed("a1/1", Deed::Resolve, summary(2, None, 2));
+        say(&mut log, "b1/1", &record[2], &["a1/1"]);
+        say(&mut log, "b1/1", &record[3], &["a1/1"]);
+        let mut version = 3;
+        if is_claimed_by_another {
+            log.deed("a1/1", Deed::Claim, summary(3, Some("a1"), 4));
+            log.deed("a1/1", Deed::Resolve, summary(4, None, 4));
+            version = 5;
+        }
+        log.deed("a2/1", Deed::Claim, summary(version, Some("a2"), 4));
+        log.received("a2/1", &record[3], true);
+        for session in ["b1/1", "a1/1", "a2/1"] {
+            log.told(session, summary(version, Some("a2"), 4));
+            log.write(session, Event::End);
+            log.write(session, Event::Record { conversation: 1, messages: record[..4].to_vec() });
+        }
+        judge(log.lines).faults
+    };
+    assert_eq!(handed_over(true), NONE);
+    assert_eq!(handed_over(false), HOLE);
+}
+
+#[test]
 fn a_hole_in_the_record() {
     let hole = with(|lines| {
         for line in lines {
