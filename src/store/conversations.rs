@@ -1,6 +1,9 @@
 //! `conversations`: state, claim and cursors.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use diesel::{PgConnection, SqliteConnection, dsl::exists, prelude::*, sql_types::BigInt};
 
@@ -540,13 +543,24 @@ pub fn page(
     let more = rows.len() > limit;
     rows.truncate(limit);
     let next = rows.last().filter(|_| more).map(Row::cursor);
+    Ok((with_last_of_all(db, rows)?, next))
+}
+
+/// Conversations with their last messages, everybody and everything asked for at once.
+fn with_last_of_all(db: &mut Db, rows: Vec<Row>) -> QueryResult<Vec<Snapshot>> {
     let mut people = People::default();
-    let mut page = Vec::with_capacity(rows.len());
-    for row in rows {
-        let conversation = row.conversation(db, &mut people)?;
-        page.push(with_last(db, &mut people, conversation)?);
-    }
-    Ok((page, next))
+    people.learn_shops(db, rows.iter().filter_map(|row| row.shop_id).map(ShopId).collect())?;
+    let users = rows.iter().flat_map(|row| [Some(row.first_user), row.second_user, row.claimed_by]);
+    people.learn(db, users.flatten().map(UserId).collect())?;
+    let all = rows.into_iter().map(|row| row.conversation(db, &mut people)).collect::<QueryResult<Vec<_>>>()?;
+    let places: Vec<(&Conversation, Seq)> =
+        all.iter().map(|conversation| (conversation, conversation.last_seq)).collect();
+    let mut last: HashMap<_, _> = messages::at(db, &mut people, &places)?.into_iter().collect();
+    let snapshot = |conversation: Conversation| {
+        let last = last.remove(&(conversation.id, conversation.last_seq)).map(Arc::new);
+        Snapshot { conversation, last }
+    };
+    Ok(all.into_iter().map(snapshot).collect())
 }
 
 /// Up to `limit` of a shop's conversations with a message that has these words. Where few messages have them, these say which
