@@ -28,6 +28,8 @@ const COMPARE_SHARE: u32 = 100;
 /// How many conversations a look takes, and a comparison.
 const CONVERSATIONS: usize = 200;
 const BACKLOG: usize = 10_000;
+/// After so many messages the index is settled when nothing else is to be done.
+const UNSETTLED: usize = 100;
 
 /// How fast it is written.
 #[derive(Clone, Copy, Debug)]
@@ -82,11 +84,14 @@ struct Work {
     /// What the last comparison has found.
     backlog: VecDeque<Behind>,
     compare_at: Instant,
+    /// How many messages have been indexed since the index was settled.
+    unsettled: usize,
 }
 
 impl Work {
     fn new(node: Arc<Node>, pace: Pace) -> Work {
-        Work { node, pace, indexed: super::now(), backlog: VecDeque::new(), compare_at: Instant::now() }
+        let (indexed, compare_at) = (super::now(), Instant::now());
+        Work { node, pace, indexed, backlog: VecDeque::new(), compare_at, unsettled: 0 }
     }
 
     /// Indexes some of what has been said lately, or else of the backlog; gives how long to rest then.
@@ -121,7 +126,7 @@ impl Work {
     async fn go_back(&mut self) -> Result<Duration, Refusal> {
         let some: Vec<Behind> = self.backlog.iter().take(self.pace.at_once / 10).copied().collect();
         if some.is_empty() {
-            return Ok(LOOK);
+            return self.settle().await.map(|()| LOOK);
         }
         let (count, started) = (some.len(), Instant::now());
         match self.index(some).await? {
@@ -138,6 +143,18 @@ impl Work {
         }
     }
 
+    /// Nothing is left to be done: the index is put in order, where searches would notice.
+    async fn settle(&mut self) -> Result<(), Refusal> {
+        if self.unsettled < UNSETTLED {
+            return Ok(());
+        }
+        let journal = self.node.journal.clone();
+        let writing = move || write_apart(&journal, |db| Ok(store::settle(db)?));
+        tokio::task::spawn_blocking(writing).await.map_err(|_| Refusal::BUSY)??;
+        self.unsettled = 0;
+        Ok(())
+    }
+
     async fn compare(&mut self) -> Result<(), Refusal> {
         let started = Instant::now();
         let found = self.node.read(|db| store::behind(db, Timestamp(0), BACKLOG)).await?;
@@ -148,11 +165,12 @@ impl Work {
         Ok(())
     }
 
-    async fn index(&self, behind: Vec<Behind>) -> Result<Indexed, Refusal> {
+    async fn index(&mut self, behind: Vec<Behind>) -> Result<Indexed, Refusal> {
         let (journal, at_once) = (self.node.journal.clone(), self.pace.at_once);
         let writing = move || write_apart(&journal, move |db| Ok(store::index(db, &behind, at_once, words)?));
         let indexed = tokio::task::spawn_blocking(writing).await.map_err(|_| Refusal::BUSY)??;
         if let Indexed::Messages { count, .. } = indexed {
+            self.unsettled += count;
             metrics::counter!("shopbell_search_indexed_total").increment(count as u64);
         }
         Ok(indexed)

@@ -8,6 +8,7 @@ use diesel::{
     PgConnection, SqliteConnection,
     dsl::{exists, sql},
     prelude::*,
+    sql_query,
     sql_types::{BigInt, Bool, Text},
 };
 
@@ -130,6 +131,15 @@ pub fn index(
         diesel::delete(n::table.filter(n::id.eq_any(ids))).execute(db)?;
     }
     Ok(Indexed::Messages { count, all })
+}
+
+/// Puts what PostgreSQL has only taken down yet into the index itself: it goes through all that is not there for each search (up to
+/// `gin_pending_list_limit`, 4 MB), and comes to it by itself only when that is full.
+pub fn settle(db: &mut Db) -> QueryResult<()> {
+    match db {
+        Db::Postgres(db) => sql_query("SELECT gin_clean_pending_list('search_words_by_word')").execute(db).map(drop),
+        Db::Sqlite(_) => Ok(()),
+    }
 }
 
 /// What has been said since conversations were looked at last.

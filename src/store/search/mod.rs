@@ -10,5 +10,5 @@ pub(super) mod vector;
 
 pub use self::{
     find::{Found, Sought, conversations, is_in, page},
-    index::{Behind, Indexed, behind, index, is_changed},
+    index::{Behind, Indexed, behind, index, is_changed, settle},
 };
