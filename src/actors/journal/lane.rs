@@ -171,8 +171,11 @@ impl Lane {
     }
 
     fn line_up(&mut self, waiting: Waiting) {
-        if let Err(waiting) = self.batcher.push(waiting) {
-            refuse(waiting, FULL);
+        let Err(waiting) = self.batcher.push(waiting) else { return };
+        match Acks::is_ack(&waiting.entry) {
+            // Nobody could do anything about a refusal: it waits, and is one with those that follow.
+            Some(of) if self.acks.len() < CAPACITY => self.acks.hold(of, waiting),
+            _ => refuse(waiting, FULL),
         }
     }
 
