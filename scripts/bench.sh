@@ -102,7 +102,9 @@ limit() {
 
 core=$(($(nproc) - 1))
 full='--buyers 200 --shops 20'
-connections=10000 seconds=20 stored=1000000 many=10000 messages=1000 warm=3
+# A server needs two descriptors for each.
+connections=$(($(ulimit -n) / 2 - 300)) seconds=20 stored=1000000 many=10000 messages=1000 warm=3
+[ $connections -lt 10000 ] || connections=10000
 if [ -n "$short" ]; then
   full='--buyers 20 --shops 4'
   connections=50 seconds=0.5 stored=2000 many=30 messages=300 warm=0.1
