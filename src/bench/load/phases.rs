@@ -98,7 +98,7 @@ impl Engine {
         Ok(grown.map(|bytes| bytes / f64::from(self.plan.idle)))
     }
 
-    /// Each buyer's first message, and the claims.
+    /// Each buyer's first message, and the claims; none of it is still under way when something is measured.
     fn open(&mut self) -> Result<(), LoadError> {
         let mut begun = 0;
         self.until("opening conversations", |engine| {
@@ -111,7 +111,9 @@ impl Engine {
                 });
             }
             engine.opened == engine.scenes.len()
-        })
+        })?;
+        // Who is away is given it later.
+        self.until("first messages", |engine| engine.plan.away || engine.ledger.owed() == (0, 0))
     }
 
     fn talk(&mut self) -> Result<Measured, LoadError> {
