@@ -378,8 +378,8 @@ pub fn update(db: &mut Db, changed: &[Arc<Conversation>], moved: &[Arc<Conversat
     match db {
         Db::Postgres(db) => run_together(db, updating(changed, moved)),
         Db::Sqlite(db) => {
-            changed.iter().try_for_each(|c| update_one(db, c))?;
-            moved.iter().try_for_each(|c| move_one(db, c))
+            changed.iter().try_for_each(|c| set_indexed(db, c))?;
+            changed.iter().chain(moved).try_for_each(|c| set_others(db, c))
         }
     }
 }
@@ -429,7 +429,8 @@ pub fn updating(changed: &[Arc<Conversation>], moved: &[Arc<Conversation>]) -> O
     (!rows.is_empty()).then_some(statement)
 }
 
-fn update_one(db: &mut SqliteConnection, c: &Conversation) -> QueryResult<()> {
+/// What indexes have of a conversation, where that is another now.
+fn set_indexed(db: &mut SqliteConnection, c: &Conversation) -> QueryResult<()> {
     let (state, second) = (state_of(c), c.updated_at.second());
     // A claim never changes hands without its version.
     let indexed = "UPDATE conversations SET state = ?, claimed_by = ?, updated_second = ? \
@@ -443,7 +444,11 @@ fn update_one(db: &mut SqliteConnection, c: &Conversation) -> QueryResult<()> {
         state.into(),
         second.into(),
     ];
-    run(db, indexed, values)?;
+    run(db, indexed, values)
+}
+
+/// Everything else that can change.
+fn set_others(db: &mut SqliteConnection, c: &Conversation) -> QueryResult<()> {
     let others = "UPDATE conversations SET claim_version = ?, waiting_since = ?, opened_at = ?, opened_seq = ?, returned = ?, \
                   ticket = ?, offered_at = ?, attended = ?, last_seq = ?, first_said = ?, second_said = ?, updated_at = ?, first_delivered = ?, first_read = ?, \
                   first_unread = ?, second_delivered = ?, second_read = ?, second_unread = ?, revision = ? WHERE id = ?";
@@ -470,22 +475,6 @@ fn update_one(db: &mut SqliteConnection, c: &Conversation) -> QueryResult<()> {
         c.id.0.into(),
     ];
     run(db, others, values)
-}
-
-fn move_one(db: &mut SqliteConnection, c: &Conversation) -> QueryResult<()> {
-    let cursors = "UPDATE conversations SET first_delivered = ?, first_read = ?, first_unread = ?, second_delivered = ?, \
-                   second_read = ?, second_unread = ?, revision = ? WHERE id = ?";
-    let values = [
-        c.first.delivered.into(),
-        c.first.read.into(),
-        c.first.unread.into(),
-        c.second.delivered.into(),
-        c.second.read.into(),
-        c.second.unread.into(),
-        c.revision.into(),
-        c.id.0.into(),
-    ];
-    run(db, cursors, values)
 }
 
 /// Messages that a user has not acked in a conversation for which it reads.

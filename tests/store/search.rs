@@ -297,6 +297,30 @@ fn one_word_over_and_over_in_a_long_message() {
     });
 }
 
+/// On PostgreSQL, where new words are only taken down at first.
+#[test]
+fn a_settled_index_has_nothing_left_to_go_through() {
+    #[derive(diesel::QueryableByName)]
+    struct Left {
+        #[diesel(sql_type = diesel::sql_types::BigInt)]
+        pages: i64,
+    }
+    let place = Place::postgres();
+    let mut world = place.world();
+    let (shop, ann) = (world.shop("acme"), world.user("ann"));
+    let conversation = world.support(&shop, &ann);
+    let mut left = |is_settled: bool| {
+        world.say(conversation, &ann, "taken down");
+        assert_eq!(index(&mut world.db), 1);
+        if is_settled {
+            search::settle(&mut world.db).unwrap();
+        }
+        let left = diesel::sql_query("SELECT gin_clean_pending_list('search_words_by_word') AS pages");
+        left.get_result::<Left>(&mut world.db).unwrap().pages
+    };
+    assert_eq!((left(false), left(true)), (1, 0));
+}
+
 #[test]
 fn what_was_there_before_the_index_is_indexed() {
     each(|place: Place| {

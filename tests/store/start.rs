@@ -215,3 +215,16 @@ fn sessions_bound_their_waits() {
         assert_eq!(is.value, value, "{name}");
     }
 }
+
+/// `.cargo/config.toml` says why.
+#[test]
+fn sqlite_is_compiled_as_it_is_wanted() {
+    #[derive(QueryableByName)]
+    struct Set {
+        #[diesel(sql_type = sql_types::Text)]
+        compile_options: String,
+    }
+    let options: Vec<Set> = sql_query("PRAGMA compile_options").load(&mut Place::sqlite().writer()).unwrap();
+    let is_set = |option: &str| options.iter().any(|set| set.compile_options == option);
+    assert!(is_set("ENABLE_QPSG") && is_set("DEFAULT_MEMSTATUS=0") && !is_set("ENABLE_MEMORY_MANAGEMENT"));
+}
