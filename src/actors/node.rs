@@ -14,7 +14,7 @@ use super::{
     direct_dispatcher::DirectDispatcher,
     feed::Feed,
     gather::Gather,
-    journal::Journal,
+    journal::{Admission, Journal},
     mail::{Asked, Do, Reply},
     offline_box::OfflineBox,
     prepared,
@@ -24,7 +24,7 @@ use crate::{
     auth::token::Tokens,
     domain::{
         command::{Act, Command, Target},
-        ids::{NodeId, UserId},
+        ids::{NodeId, ShopId, UserId},
         people::{Person, Shop},
         refusal::Refusal,
     },
@@ -38,6 +38,7 @@ use crate::{
 pub struct Node {
     pub id: NodeId,
     pub journal: Addr<Journal>,
+    pub admission: Admission,
     pub chat: Addr<ChatServer>,
     pub direct: Addr<DirectDispatcher>,
     pub offline: Addr<OfflineBox>,
@@ -89,21 +90,21 @@ pub struct Settings {
 /// Where a conversation's commands go.
 #[derive(Clone, Debug)]
 pub enum Route {
-    Shop(Addr<ShopDispatcher>),
+    Shop(ShopId, Addr<ShopDispatcher>),
     Direct(Addr<DirectDispatcher>),
 }
 
 impl Route {
     pub fn give(&self, work: Do) {
         match self {
-            Route::Shop(dispatcher) => dispatcher.do_send(work),
+            Route::Shop(_, dispatcher) => dispatcher.do_send(work),
             Route::Direct(dispatcher) => dispatcher.do_send(work),
         }
     }
 
     pub fn hint(&self, hint: super::mail::Hint) {
         match self {
-            Route::Shop(dispatcher) => dispatcher.do_send(hint),
+            Route::Shop(_, dispatcher) => dispatcher.do_send(hint),
             Route::Direct(dispatcher) => dispatcher.do_send(hint),
         }
     }
@@ -116,8 +117,21 @@ impl Node {
     /// `NotFound` where there is no such shop or conversation; `Unavailable` where the store cannot be read.
     pub async fn route(&self, target: &Target, user: UserId) -> Result<Route, Refusal> {
         match self.shop_of(target).await? {
-            Some(shop) => self.shop(shop, Some(user)).await.map(Route::Shop),
+            Some(shop) => Ok(Route::Shop(shop.id, self.shop(shop, Some(user)).await?)),
             None => Ok(Route::Direct(self.direct.clone())),
+        }
+    }
+
+    /// Whether a message is taken in at all.
+    ///
+    /// # Errors
+    /// `Unavailable` while there is more to do than can be done.
+    pub fn admit(&self, route: &Route, act: &Act) -> Result<(), Refusal> {
+        match (act, route) {
+            (Act::Send { .. }, Route::Shop(shop, _)) => self.admission.admit(Some(*shop)),
+            (Act::Send { .. }, Route::Direct(_)) => self.admission.admit(None),
+            // It ends or moves what is there; and is rare.
+            _ => Ok(()),
         }
     }
 
@@ -155,6 +169,7 @@ impl Node {
     /// The refusal.
     pub async fn run(&self, by: Arc<Person>, target: &Target, act: Act) -> Reply {
         let route = self.route(target, by.id).await?;
+        self.admit(&route, &act)?;
         let (asked, reply) = tokio::sync::oneshot::channel();
         route.give(Do { command: Command { by, at: super::now(), act }, asked: Asked::Call(asked) });
         reply.await.unwrap_or(Err(Refusal::BUSY))

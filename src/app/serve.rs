@@ -27,7 +27,7 @@ use crate::{
         feed::Feed,
         gather::Gather,
         indexer::{Indexer, Pace},
-        journal::{self, Drain, Journal},
+        journal::{self, Admission, Drain, Journal},
         mail::Push,
         node::{self, Node, Searchers, Settings},
         offline_box::OfflineBox,
@@ -202,7 +202,9 @@ async fn start_actors(
     let lanes = if location.is_postgres() { config.lanes } else { 1 };
     let commands = (0..lanes).map(|_| Writer::open(location, rules)).collect::<Result<Vec<_>, _>>()?;
     let jobs = location.is_postgres().then(|| Writer::open(location, rules)).transpose()?;
-    let journal = Journal::start_in_arbiter(hub, move |_| Journal::new(commands, jobs));
+    let admission = Admission::new(commands.len());
+    let admitted = admission.clone();
+    let journal = Journal::start_in_arbiter(hub, move |_| Journal::new(commands, jobs, admitted));
     let bounds = Bounds { max_messages: config.offline_max_messages, ttl: config.offline_ttl };
     let lists: Box<dyn Lists> = match &config.redis {
         Some(redis) => Box::new(RedisLists::new(redis.clone(), Keys::new(&config.redis_prefix), bounds)),
@@ -234,6 +236,7 @@ async fn start_actors(
     let node = Arc::new(Node {
         id,
         journal,
+        admission,
         chat,
         direct,
         offline,

@@ -9,7 +9,7 @@ use actix::prelude::*;
 use diesel::connection::SimpleConnection;
 use shopbell::{
     actors::{
-        journal::{Append, Drain, Journal, write},
+        journal::{Admission, Append, Drain, Journal, write},
         mail::{Asked, Written, answer},
     },
     domain::{
@@ -58,6 +58,7 @@ impl Handler<Written> for Dispatcher {
 
 struct World {
     journal: Addr<Journal>,
+    admission: Admission,
     told: Dispatcher,
     dispatcher: Addr<Dispatcher>,
     by: Arc<Person>,
@@ -68,9 +69,10 @@ impl World {
     fn new(scene: &mut Scene) -> World {
         let id = scene.conversation("b0");
         let lanes = (0..3).map(|_| scene.another()).collect();
-        let journal = Journal::new(lanes, Some(scene.another())).start();
+        let admission = Admission::new(3);
+        let journal = Journal::new(lanes, Some(scene.another()), admission.clone()).start();
         let told = Dispatcher::default();
-        World { journal, dispatcher: told.clone().start(), told, by: scene.person("b0"), id }
+        World { journal, admission, dispatcher: told.clone().start(), told, by: scene.person("b0"), id }
     }
 
     fn send(&self, key: &str) -> oneshot::Receiver<Result<Outcome, Refusal>> {
@@ -84,6 +86,16 @@ impl World {
         let to = self.dispatcher.clone().recipient();
         self.journal.do_send(Append { command, shop: Some(ShopId(1)), to, asked: Asked::Call(waiting) });
         reply
+    }
+
+    /// Until messages to the shop are taken in, or are not; how long that took.
+    async fn until_admits(&self, wanted: bool) -> Duration {
+        let asked = Instant::now();
+        while self.admission.admit(Some(ShopId(1))).is_ok() != wanted {
+            assert!(asked.elapsed() < Duration::from_secs(5), "never");
+            actix::clock::sleep(Duration::from_millis(10)).await;
+        }
+        asked.elapsed()
     }
 
     /// Sends under new keys until one is stored; how long that took.
@@ -134,6 +146,32 @@ async fn a_database_that_stands_still_is_unavailable_and_its_late_outcomes_are_t
         0,
         "what was refused is not done"
     );
+}
+
+#[actix::test]
+async fn what_a_lane_does_not_get_to_in_time_is_refused_at_the_door() {
+    let postgres = TestPostgres::start();
+    let mut scene = Scene::at(&postgres.fresh_database(), None);
+    let world = World::new(&mut scene);
+    assert!(world.send("before").await.unwrap().is_ok());
+    postgres.freeze();
+    // One is in flight, and as many wait as the next batch holds.
+    let mut waiting: Vec<_> = (0..=1_000).map(|n| world.send(&n.to_string())).collect();
+    actix::clock::sleep(Duration::from_millis(800)).await;
+    assert!(world.admission.admit(Some(ShopId(1))).is_ok(), "they are written as soon as the writer is back");
+    waiting.push(world.send("one more"));
+    world.until_admits(false).await;
+    assert!(is_unavailable(&world.admission.admit(Some(ShopId(1))).unwrap_err()));
+    assert!(
+        world.admission.admit(Some(ShopId(2))).is_ok() && world.admission.admit(None).is_ok(),
+        "other lanes get on"
+    );
+    postgres.thaw();
+    let open = world.until_admits(true).await;
+    assert!(open < Duration::from_secs(1), "{open:?}");
+    for reply in waiting {
+        assert!(reply.await.unwrap().is_ok());
+    }
 }
 
 #[actix::test]

@@ -10,7 +10,10 @@ use std::{
 
 use actix::Actor;
 use shopbell::{
-    actors::{journal::Journal, table_lists::TableLists},
+    actors::{
+        journal::{Admission, Journal},
+        table_lists::TableLists,
+    },
     domain::{
         ids::{ConversationId, Timestamp},
         offline::{Bounds, Entry, Fullness, Lists, Op},
@@ -78,7 +81,7 @@ fn lists_in_a_table() {
         let system = std::thread::spawn(move || {
             let system = actix::System::new();
             system.block_on(async move {
-                let journal = Journal::new(vec![writer], None).start();
+                let journal = Journal::new(vec![writer], None, Admission::new(1)).start();
                 send.send((journal, actix::System::current())).unwrap();
             });
             system.run().unwrap();

@@ -13,7 +13,11 @@ use std::{
 
 use actix::{Addr, Recipient};
 
-use super::{Done, Journal, Ready, acks::Acks};
+use super::{
+    Done, Journal, Ready,
+    acks::Acks,
+    admission::{Admission, BACKLOG, FULL},
+};
 use crate::{
     actors::mail::{Asked, Reply, Written},
     domain::{
@@ -29,8 +33,6 @@ use crate::{
 const CAPACITY: usize = 20_000;
 /// How many go into one transaction.
 const LARGEST: usize = 1_000;
-/// What a refused sender is told to wait.
-const FULL: Refusal = Refusal::Unavailable { retry_after_ms: 200 };
 /// While a lane does not get on, what has waited for so long is refused …
 const WAITS: Duration = Duration::from_secs(2);
 /// … and what is in flight for so long: nobody knows what will become of it.
@@ -50,6 +52,7 @@ pub struct Lane {
     /// The batches of writers that have been replaced.
     given_up: Vec<(Seat, Vec<InFlight>)>,
     acks: Acks,
+    admission: Admission,
     /// When somebody will see to what waits for company.
     watched: Option<Instant>,
     /// Since when the writer has been at its batch, or without a connection.
@@ -124,7 +127,7 @@ impl Fate {
 impl Lane {
     /// # Errors
     /// When there is no thread to be had.
-    pub fn start(number: usize, writer: Writer, journal: Addr<Journal>) -> io::Result<Lane> {
+    pub fn start(number: usize, writer: Writer, journal: Addr<Journal>, admission: Admission) -> io::Result<Lane> {
         let (batcher, writers) = (Batcher::new(CAPACITY, LARGEST), Arc::new(()));
         let (spare, seat) = (writer.spare(), Seat { lane: number, turn: 0 });
         let send = seat.take(writer, journal.clone(), writers.clone())?;
@@ -134,6 +137,7 @@ impl Lane {
             in_flight,
             given_up,
             acks: Acks::default(),
+            admission,
             watched: None,
             busy_since: None,
             writer: send,
@@ -179,6 +183,12 @@ impl Lane {
         }
     }
 
+    /// Whether it gets to what waits in time; everybody who sends is to know.
+    fn admit(&self, now: Instant) {
+        let is_behind = self.batcher.next().is_some_and(|next| now.saturating_duration_since(next.since) >= BACKLOG);
+        self.admission.set(self.seat.lane, !(is_behind && self.batcher.waiting() > LARGEST));
+    }
+
     /// How long from now somebody has to see to what waits for company, unless somebody does before.
     pub fn watch(&mut self, now: Instant) -> Option<Duration> {
         let due = self.due(now)?;
@@ -214,6 +224,11 @@ impl Lane {
     }
 
     fn write(&mut self, now: Instant) {
+        self.write_next(now);
+        self.admit(now);
+    }
+
+    fn write_next(&mut self, now: Instant) {
         if self.due(now).is_none_or(|due| due > now) {
             return;
         }
@@ -284,6 +299,7 @@ impl Lane {
         self.line_up_acks(now);
         let is_old = |waiting: &Waiting| now.saturating_duration_since(waiting.since) >= WAITS;
         self.batcher.take_while(is_old).into_iter().for_each(|waiting| refuse(waiting, Refusal::BUSY));
+        self.admit(now);
         if busy < FLIES {
             return;
         }

@@ -4,6 +4,7 @@
 //! order in which it was committed; jobs have a lane that has nothing to do with conversations.
 
 mod acks;
+mod admission;
 mod call;
 mod checkpoint;
 mod lane;
@@ -18,6 +19,7 @@ use tokio::sync::{Notify, oneshot};
 
 use self::lane::{Fate, Lane, Return, Seat, Waiting};
 pub use self::{
+    admission::Admission,
     call::{WriteError, write, write_apart, write_aside},
     checkpoint::checkpoint_beside,
 };
@@ -33,7 +35,7 @@ const LOOK: Duration = Duration::from_millis(200);
 pub struct Journal {
     /// Those of commands; and behind them that of jobs, where it is another.
     lanes: Vec<Lane>,
-    of_commands: usize,
+    admission: Admission,
     start: Vec<Writer>,
     /// Those who wait for everything to be written.
     drains: Vec<oneshot::Sender<()>>,
@@ -42,16 +44,10 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// With a lane for each of `commands`. Without a writer for jobs, these go where the commands go.
-    pub fn new(commands: Vec<Writer>, jobs: Option<Writer>) -> Journal {
-        let of_commands = commands.len();
+    /// With a lane for each of `commands`, of which `admission` has as many. Without a writer for jobs, these go where the commands go.
+    pub fn new(commands: Vec<Writer>, jobs: Option<Writer>, admission: Admission) -> Journal {
         let start = commands.into_iter().chain(jobs).collect();
-        Journal { lanes: Vec::new(), of_commands, start, drains: Vec::new(), wake: None }
-    }
-
-    /// Which lane the conversations of a shop take; direct ones take the first.
-    fn lane_of(&self, shop: Option<ShopId>) -> usize {
-        shop.map_or(0, |ShopId(id)| id.unsigned_abs() as usize % self.of_commands)
+        Journal { lanes: Vec::new(), admission, start, drains: Vec::new(), wake: None }
     }
 
     fn look(&mut self) {
@@ -91,7 +87,7 @@ impl Actor for Journal {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         for (number, writer) in std::mem::take(&mut self.start).into_iter().enumerate() {
-            match Lane::start(number, writer, ctx.address()) {
+            match Lane::start(number, writer, ctx.address(), self.admission.clone()) {
                 Ok(lane) => self.lanes.push(lane),
                 Err(error) => {
                     tracing::error!(%error, "a writer of the journal did not start");
@@ -159,7 +155,7 @@ impl Handler<Append> for Journal {
     type Result = ();
 
     fn handle(&mut self, Append { command, shop, to, asked }: Append, ctx: &mut Self::Context) {
-        self.push(self.lane_of(shop), Entry::Command(command), Some(Return { to, asked }), ctx);
+        self.push(self.admission.lane_of(shop), Entry::Command(command), Some(Return { to, asked }), ctx);
     }
 }
 

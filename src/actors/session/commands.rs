@@ -103,6 +103,9 @@ impl Session {
             Frame::Status { shop, status } => Act::SetStatus { shop, status },
             Frame::Login { .. } | Frame::Ping | Frame::Inbox { .. } | Frame::History { .. } => return,
         };
+        if let Err(refusal) = self.node.admit(&route, &act) {
+            return self.refuse(id.as_deref(), &refusal, link);
+        }
         give(&route, session, by, act, id, ctx);
     }
 
