@@ -18,6 +18,8 @@ use crate::history::Faults;
 const TOLD: usize = 20;
 /// With more of its core used than this, the load generator may be what was measured.
 const BUSY: f64 = 0.9;
+/// Or was so late, in microseconds, with one message in a hundred.
+const LATE: u64 = 10_000;
 
 /// The result of a run. Its JSON has these keys.
 #[derive(Debug, Serialize)]
@@ -147,7 +149,11 @@ impl Report {
             recovery_seconds: outcome.recovery_seconds.map(round),
             resident_bytes_per_idle: outcome.idle_bytes.map(round),
             batch_entries: outcome.batch_entries.map(round),
-            generator: GeneratorFigures { core: round(*share), lag_ms: Times::of(lag), was_bottleneck: *share > BUSY },
+            generator: GeneratorFigures {
+                core: round(*share),
+                lag_ms: Times::of(lag),
+                was_bottleneck: *share > BUSY || lag.value_at_quantile(0.99) > LATE,
+            },
             resident_bytes_per_minute: slope(&outcome.samples).map(round),
             descriptors: outcome
                 .samples
