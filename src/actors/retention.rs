@@ -214,6 +214,7 @@ impl Pass {
             let (holder, started) = (self.holder, Instant::now());
             let (given_up, removed) = apart(&self.node, move |db| {
                 keep_lease(db, LEASE, holder)?;
+                webhooks::lock(db, webhook)?;
                 let given_up = deliveries::give_up(db, webhook, oldest, super::now(), DELIVERIES)?;
                 Ok((given_up, deliveries::remove_dead(db, webhook, dead_before, DELIVERIES)?))
             })

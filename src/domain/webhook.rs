@@ -27,8 +27,8 @@ pub struct Waiting {
     pub due: Timestamp,
 }
 
-/// Which of these events, in the order of their positions, may be sent now: of each subject the first, if it is due and nothing of that
-/// subject is under way; at most `places`.
+/// Which of these events may be sent now: of each subject the first of them, if it is due and nothing of that subject is under way; at
+/// most `places`. They come the most urgent first, and those of a subject in the order of their positions.
 pub fn ready(waiting: &[Waiting], under_way: &BTreeSet<i64>, now: Timestamp, places: usize) -> Vec<Position> {
     let mut held = under_way.clone();
     let first = waiting.iter().filter(|event| held.insert(event.subject));

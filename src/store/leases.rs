@@ -17,6 +17,11 @@ pub fn take(db: &mut Db, name: &str, holder: i64, now: Timestamp, until: Timesta
     Ok(Both(diesel::insert_into(t::table).values(values).on_conflict_do_nothing()).execute(db)? == 1)
 }
 
+/// Those that somebody has.
+pub fn held(db: &mut Db, now: Timestamp) -> QueryResult<Vec<String>> {
+    t::table.filter(t::until.ge(now.0)).select(t::name).load(db)
+}
+
 /// Gives a lease back.
 pub fn leave(db: &mut Db, name: &str, holder: i64) -> QueryResult<()> {
     diesel::delete(t::table.find(name).filter(t::holder.eq(holder))).execute(db).map(drop)

@@ -371,6 +371,7 @@ diesel::table! {
         attempts -> Integer,
         due_at -> BigInt,
         dead_at -> Nullable<BigInt>,
+        is_first -> Bool,
     }
 }
 

@@ -92,6 +92,14 @@ pub fn by_id(db: &mut Db, id: i64) -> QueryResult<Option<Row>> {
     t::table.find(id).select(Row::as_select()).first(db).optional()
 }
 
+/// The same, for a transaction that changes what waits for it: until its end nobody else does.
+pub fn lock(db: &mut Db, id: i64) -> QueryResult<Option<Row>> {
+    match db {
+        Db::Postgres(db) => t::table.find(id).select(Row::as_select()).for_no_key_update().first(db).optional(),
+        Db::Sqlite(_) => by_id(db, id),
+    }
+}
+
 pub fn find(db: &mut Db, shop: ShopId, id: i64) -> QueryResult<Option<Row>> {
     t::table.find(id).filter(t::shop_id.eq(shop.0)).select(Row::as_select()).first(db).optional()
 }

@@ -21,6 +21,12 @@ pub struct Posted {
     pub status: u16,
 }
 
+impl Posted {
+    fn is_taken(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+}
+
 type Answer = dyn Fn(&Posted) -> u16 + Send + Sync;
 
 /// A running endpoint, on the loopback.
@@ -57,7 +63,12 @@ impl Hook {
 
     /// What of it was answered with a 2xx.
     pub fn taken(&self) -> Vec<Posted> {
-        self.posted().into_iter().filter(|posted| (200..300).contains(&posted.status)).collect()
+        self.posted.lock().expect("no panic").iter().filter(|posted| posted.is_taken()).cloned().collect()
+    }
+
+    /// How many these are, for those who ask often.
+    pub fn count_taken(&self) -> usize {
+        self.posted.lock().expect("no panic").iter().filter(|posted| posted.is_taken()).count()
     }
 }
 

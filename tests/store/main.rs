@@ -2,6 +2,7 @@
 
 mod conversations;
 mod copying;
+mod deliveries;
 mod idempotency;
 mod lists;
 mod messages;

@@ -23,7 +23,7 @@ use crate::{
     protocol::told,
     store::{
         Db,
-        deliveries::{self, Failed, Row},
+        deliveries::{self, Ended, Failed, Row},
         events, leases, webhooks,
     },
 };
@@ -34,6 +34,8 @@ const PLACES: usize = 16;
 const TAKEN: usize = 200;
 /// How much of an answer is kept, in characters.
 const ANSWER_MAX: usize = 500;
+/// How long it waits for further attempts to end once one has, so that they are noted together.
+const GATHER: Duration = Duration::from_millis(5);
 /// How long it stays with an endpoint that has nothing to do.
 const IDLE: Duration = Duration::from_secs(5);
 
@@ -105,7 +107,9 @@ impl Endpoint {
                 continue;
             }
             let Some(look) = self.look().await? else { return Ok(()) };
-            let places = PLACES.saturating_sub(self.under_way.len());
+            self.collect();
+            // One that has ended has left its place, though its subject waits until that is noted.
+            let places = PLACES.saturating_sub(self.sending.len());
             let waiting: Vec<Waiting> = look.due.iter().map(Row::waiting).collect();
             let busy = self.under_way.keys().copied().collect();
             let chosen = ready(&waiting, &busy, crate::actors::now(), places);
@@ -114,7 +118,7 @@ impl Endpoint {
                 let rows = look.due.into_iter().filter(|row| chosen.contains(&row.position)).collect();
                 self.send(&look.webhook, rows).await?;
             }
-            if has_room && look.more && self.take(look.webhook).await? > 0 {
+            if has_room && look.more && self.take().await? > 0 {
                 continue;
             }
             if !self.sending.is_empty() || look.next_due.is_some() {
@@ -136,19 +140,16 @@ impl Endpoint {
         }
         let (id, holder, settings) = (self.id, self.holder, self.settings);
         let any_arrived = self.done.iter().any(Attempt::has_arrived);
-        let any_failed = self.done.iter().any(|attempt| !attempt.has_arrived());
-        let settled: Vec<(Position, Option<Failed>)> =
-            self.done.iter().map(|attempt| (attempt.row.position, failed(attempt, settings.retry_unit))).collect();
-        let dead = settled.iter().filter(|(_, failed)| failed.as_ref().is_some_and(|f| f.again.is_none())).count();
+        let ended: Vec<Ended> = self.done.iter().map(|attempt| ended(attempt, settings.retry_unit)).collect();
+        let dead = ended.iter().filter(|ended| ended.failed.as_ref().is_some_and(|f| f.again.is_none())).count();
         let asked_at = Instant::now();
         apart(&self.node, move |db| {
             if !hold(db, id, holder)? {
                 return Err(Refusal::Conflict.into());
             }
-            for (position, failed) in &settled {
-                deliveries::settle(db, id, *position, failed.as_ref())?;
-            }
-            if let (true, Some(webhook)) = (any_arrived || any_failed, webhooks::by_id(db, id)?) {
+            // Nothing waits at one that is gone.
+            if let (false, Some(webhook)) = (ended.is_empty(), webhooks::lock(db, id)?) {
+                deliveries::settle(db, id, &ended)?;
                 let health = webhook.health().after(any_arrived, crate::actors::now(), settings.patience);
                 if health != webhook.health() {
                     webhooks::set_health(db, id, health)?;
@@ -168,13 +169,17 @@ impl Endpoint {
 
     /// `None` where it is off, or gone.
     async fn look(&self) -> Result<Option<Look>, Refusal> {
-        // What is under way is still among those that are due.
+        // What is under way, or ends meanwhile, is still among those that are due.
         let (id, limit) = (self.id, PLACES + self.under_way.len());
         self.node
             .read(move |db| {
                 let Some(webhook) = webhooks::by_id(db, id)?.filter(webhooks::Row::is_on) else { return Ok(None) };
                 let now = crate::actors::now();
                 let due = deliveries::due(db, id, now, limit)?;
+                if due.len() == limit {
+                    // All places are taken for now: there is nothing to ask for what comes next.
+                    return Ok(Some(Look { webhook, due, next_due: None, more: true }));
+                }
                 let next_due = deliveries::next_due(db, id, now)?;
                 let more = events::kept(db, webhook.shop())?.last > webhook.position;
                 Ok(Some(Look { webhook, due, next_due, more }))
@@ -183,16 +188,16 @@ impl Endpoint {
     }
 
     /// Takes further events; gives how many, with one for having passed over some.
-    async fn take(&self, webhook: webhooks::Row) -> Result<usize, Refusal> {
+    async fn take(&self) -> Result<usize, Refusal> {
         let (id, holder) = (self.id, self.holder);
         let taken = apart(&self.node, move |db| {
             if !hold(db, id, holder)? {
                 return Err(Refusal::Conflict.into());
             }
-            Ok(deliveries::take(db, &webhook, TAKEN)?)
+            let Some(webhook) = webhooks::lock(db, id)? else { return Ok(None) };
+            Ok(Some(deliveries::take(db, &webhook, TAKEN)?))
         });
-        let taken = taken.await?;
-        Ok(taken.events + usize::from(taken.more))
+        Ok(taken.await?.map_or(0, |taken| taken.events + usize::from(taken.more)))
     }
 
     async fn send(&mut self, webhook: &webhooks::Row, rows: Vec<Row>) -> Result<(), Refusal> {
@@ -222,16 +227,26 @@ impl Endpoint {
         Ok(())
     }
 
-    /// Until something has been sent, or something is due, or it is time to look or to say that one is still here.
+    /// Until something has been sent that is to be noted, or something is due, or it is time to look or to say that one is still here.
     async fn wait(&mut self, next_due: Option<Timestamp>) {
         let due =
             next_due.map(|due| Duration::from_millis(u64::try_from(due.since(crate::actors::now())).unwrap_or(0)));
         let pause = due.unwrap_or(LOOK).min(LOOK).min(self.renew_at.saturating_duration_since(Instant::now()));
-        tokio::select! {
-            biased;
-            Some(attempt) = self.sending.join_next() => self.done.extend(attempt),
-            () = tokio::time::sleep(pause) => {}
+        if self.done.is_empty() {
+            tokio::select! {
+                biased;
+                Some(attempt) = self.sending.join_next() => self.done.extend(attempt),
+                () = tokio::time::sleep(pause) => return,
+            }
         }
+        let end = tokio::time::Instant::now() + GATHER;
+        while let Ok(Some(attempt)) = tokio::time::timeout_at(end, self.sending.join_next()).await {
+            self.done.extend(attempt);
+        }
+    }
+
+    /// What has ended by now.
+    fn collect(&mut self) {
         while let Some(attempt) = self.sending.try_join_next() {
             self.done.extend(attempt);
         }
@@ -256,7 +271,11 @@ fn request(webhook: &webhooks::Row, event: &Told, at: Timestamp) -> serde_json::
     Ok((headers, body))
 }
 
-/// What is noted of an attempt; `None` where the event has arrived.
+/// What is noted of an attempt.
+fn ended(attempt: &Attempt, unit: Duration) -> Ended {
+    Ended { position: attempt.row.position, subject: attempt.row.subject, failed: failed(attempt, unit) }
+}
+
 fn failed(attempt: &Attempt, unit: Duration) -> Option<Failed> {
     if attempt.has_arrived() {
         return None;

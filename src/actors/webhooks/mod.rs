@@ -56,8 +56,13 @@ impl Webhooks {
         }
         let (node, holder, held) = (self.node.clone(), self.holder, self.held.clone());
         let looking = async move {
-            let mut free = node.read(webhooks::busy).await?;
-            free.retain(|id| !held.contains(id));
+            let free = node.read(move |db| {
+                // Where another works there is nothing to be written: it says every moment that it is there.
+                let (busy, leases) = (webhooks::busy(db)?, leases::held(db, super::now())?);
+                let is_free = |id: &i64| !held.contains(id) && !leases.contains(&lease(*id));
+                Ok(busy.into_iter().filter(is_free).collect::<Vec<i64>>())
+            });
+            let free = free.await?;
             if free.is_empty() {
                 return Ok(free);
             }

@@ -346,6 +346,7 @@ copied! {
         attempts: i32,
         due_at: i64,
         dead_at: Option<i64>,
+        is_first: bool,
     }
     webhook_attempts (id: BigInt), 1_000 {
         id: i64,

@@ -136,6 +136,7 @@ pub async fn retry(node: web::Data<Node>, acting: Acting, path: web::Path<(Strin
     let only = body.fields().maybe_integer("position", 1, i64::MAX)?;
     let events = write(&node.journal, move |db| {
         let row = admin.find(db, id)?;
+        webhooks::lock(db, id)?;
         let events = store::drive_again(db, id, only, now())?;
         if events == 0 && only.is_some() {
             return Err(Refusal::NotFound.into());
