@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Deciding, Stop, known};
+use super::{Deciding, Stop, lookup::known};
 use crate::{
     domain::{
         command::Outcome,

@@ -1,7 +1,15 @@
 use super::*;
-use crate::domain::{
-    conversation::State,
-    prepared::{Decider, Fate, Prepared},
+use crate::{
+    domain::{
+        command::Target,
+        content::{Content, RECALLED},
+        conversation::{Cause, Parties, Standing, State},
+        cursor::Given,
+        ids::ShopId,
+        people::{Person, Role, Shop, Status},
+        prepared::{Decider, Fate, Prepared},
+    },
+    store::journal::facts::{Found, OnDuty},
 };
 
 const RULES: Rules = Rules { recall_window_ms: 1_000, events: true };
