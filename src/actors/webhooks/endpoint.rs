@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// How many events are under way at a time, each of another subject.
-const PLACES: usize = 16;
+const PLACES: usize = 32;
 /// How many are taken at a time.
 const TAKEN: usize = 200;
 /// How much of an answer is kept, in characters.
