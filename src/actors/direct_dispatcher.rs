@@ -45,8 +45,8 @@ impl Actor for DirectDispatcher {
 impl Handler<Do> for DirectDispatcher {
     type Result = ();
 
-    fn handle(&mut self, Do { command, asked }: Do, ctx: &mut Self::Context) {
-        self.journal.do_send(Append { command, shop: None, to: ctx.address().recipient(), asked });
+    fn handle(&mut self, Do { command, asked, permit }: Do, ctx: &mut Self::Context) {
+        self.journal.do_send(Append { command, shop: None, to: ctx.address().recipient(), asked, permit });
     }
 }
 

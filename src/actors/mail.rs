@@ -6,7 +6,7 @@ use actix::{Addr, Message};
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::session::Session;
+use super::{journal::Permit, session::Session};
 use crate::{
     domain::{
         command::{Command, Outcome},
@@ -71,6 +71,8 @@ pub fn answer(all: Vec<(Reply, Asked)>) {
 pub struct Do {
     pub command: Command,
     pub asked: Asked,
+    /// Of a message that comes from outside ([`Node::admit`](super::node::Node::admit)).
+    pub permit: Option<Permit>,
 }
 
 /// To a dispatcher: something that is passed on and never stored.

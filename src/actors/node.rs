@@ -14,7 +14,7 @@ use super::{
     direct_dispatcher::DirectDispatcher,
     feed::Feed,
     gather::Gather,
-    journal::{Admission, Journal},
+    journal::{Admission, Journal, Permit},
     mail::{Asked, Do, Reply},
     offline_box::OfflineBox,
     prepared,
@@ -122,16 +122,15 @@ impl Node {
         }
     }
 
-    /// Whether a message is taken in at all.
+    /// Takes in a message; what else there is to do makes room, or is rare.
     ///
     /// # Errors
     /// `Unavailable` while there is more to do than can be done.
-    pub fn admit(&self, route: &Route, act: &Act) -> Result<(), Refusal> {
+    pub fn admit(&self, route: &Route, act: &Act) -> Result<Option<Permit>, Refusal> {
         match (act, route) {
-            (Act::Send { .. }, Route::Shop(shop, _)) => self.admission.admit(Some(*shop)),
-            (Act::Send { .. }, Route::Direct(_)) => self.admission.admit(None),
-            // It ends or moves what is there; and is rare.
-            _ => Ok(()),
+            (Act::Send { .. }, Route::Shop(shop, _)) => self.admission.admit(Some(*shop)).map(Some),
+            (Act::Send { .. }, Route::Direct(_)) => self.admission.admit(None).map(Some),
+            _ => Ok(None),
         }
     }
 
@@ -169,9 +168,9 @@ impl Node {
     /// The refusal.
     pub async fn run(&self, by: Arc<Person>, target: &Target, act: Act) -> Reply {
         let route = self.route(target, by.id).await?;
-        self.admit(&route, &act)?;
+        let permit = self.admit(&route, &act)?;
         let (asked, reply) = tokio::sync::oneshot::channel();
-        route.give(Do { command: Command { by, at: super::now(), act }, asked: Asked::Call(asked) });
+        route.give(Do { command: Command { by, at: super::now(), act }, asked: Asked::Call(asked), permit });
         reply.await.unwrap_or(Err(Refusal::BUSY))
     }
 

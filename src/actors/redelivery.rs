@@ -267,7 +267,11 @@ async fn release_abandoned(node: &Node, grace: Grace, clean: bool) -> Result<(),
         let Some(user) = node.read(move |db| users::by_id(db, claimant)).await? else { continue };
         let route = node.route(&Target::Conversation(conversation), claimant).await?;
         let act = Act::LoseClaimant { conversation, claim_version };
-        route.give(Do { command: Command { by: user.person(), at: super::now(), act }, asked: Asked::Nobody });
+        route.give(Do {
+            command: Command { by: user.person(), at: super::now(), act },
+            asked: Asked::Nobody,
+            permit: None,
+        });
     }
     Ok(())
 }

@@ -86,11 +86,6 @@ impl<T> Batcher<T> {
         self.company = None;
     }
 
-    /// What has waited longest.
-    pub fn next(&self) -> Option<&T> {
-        self.waiting.front()
-    }
-
     pub fn waiting(&self) -> usize {
         self.waiting.len()
     }

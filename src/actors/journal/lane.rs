@@ -16,7 +16,7 @@ use actix::{Addr, Recipient};
 use super::{
     Done, Journal, Ready,
     acks::Acks,
-    admission::{Admission, BACKLOG, FULL},
+    admission::{Admission, FULL, Pace, Permit},
 };
 use crate::{
     actors::mail::{Asked, Reply, Written},
@@ -52,7 +52,7 @@ pub struct Lane {
     /// The batches of writers that have been replaced.
     given_up: Vec<(Seat, Vec<InFlight>)>,
     acks: Acks,
-    admission: Admission,
+    pace: Pace,
     /// When somebody will see to what waits for company.
     watched: Option<Instant>,
     /// Since when the writer has been at its batch, or without a connection.
@@ -87,6 +87,8 @@ struct InFlight {
 pub struct Return {
     pub to: Recipient<Written>,
     pub asked: Asked,
+    /// Of a message that has been taken in.
+    pub permit: Option<Permit>,
 }
 
 impl Return {
@@ -98,7 +100,7 @@ impl Return {
 /// Tells each dispatcher all that is its, in its order.
 fn tell_all(replies: Vec<(Return, Reply)>) {
     let mut dispatchers: HashMap<Recipient<Written>, Vec<(Reply, Asked)>> = HashMap::new();
-    for (Return { to, asked }, reply) in replies {
+    for (Return { to, asked, .. }, reply) in replies {
         dispatchers.entry(to).or_default().push((reply, asked));
     }
     dispatchers.into_iter().for_each(|(to, replies)| to.do_send(Written(replies)));
@@ -137,7 +139,7 @@ impl Lane {
             in_flight,
             given_up,
             acks: Acks::default(),
-            admission,
+            pace: Pace::of(number, admission),
             watched: None,
             busy_since: None,
             writer: send,
@@ -183,12 +185,6 @@ impl Lane {
         }
     }
 
-    /// Whether it gets to what waits in time; everybody who sends is to know.
-    fn admit(&self, now: Instant) {
-        let is_behind = self.batcher.next().is_some_and(|next| now.saturating_duration_since(next.since) >= BACKLOG);
-        self.admission.set(self.seat.lane, !(is_behind && self.batcher.waiting() > LARGEST));
-    }
-
     /// How long from now somebody has to see to what waits for company, unless somebody does before.
     pub fn watch(&mut self, now: Instant) -> Option<Duration> {
         let due = self.due(now)?;
@@ -224,11 +220,6 @@ impl Lane {
     }
 
     fn write(&mut self, now: Instant) {
-        self.write_next(now);
-        self.admit(now);
-    }
-
-    fn write_next(&mut self, now: Instant) {
         if self.due(now).is_none_or(|due| due > now) {
             return;
         }
@@ -260,6 +251,8 @@ impl Lane {
                 Fate::Later(entry) => later.push(Waiting { entry, back, since }),
             }
         }
+        let messages = told.iter().filter(|(back, _)| back.permit.is_some()).count();
+        self.pace.has_written(messages, Instant::now());
         metrics::counter!("shopbell_journal_put_off_total").increment(later.len() as u64);
         self.batcher.put_back(later);
         if ready {
@@ -299,11 +292,10 @@ impl Lane {
         self.line_up_acks(now);
         let is_old = |waiting: &Waiting| now.saturating_duration_since(waiting.since) >= WAITS;
         self.batcher.take_while(is_old).into_iter().for_each(|waiting| refuse(waiting, Refusal::BUSY));
-        self.admit(now);
         if busy < FLIES {
             return;
         }
-        for Return { to, asked } in self.in_flight.iter_mut().filter_map(|flying| flying.back.as_mut()) {
+        for Return { to, asked, .. } in self.in_flight.iter_mut().filter_map(|flying| flying.back.as_mut()) {
             // The outcome may come yet: then all others are told of it, and whoever has asked has been answered.
             if !matches!(asked, Asked::Nobody) {
                 let asked = std::mem::replace(asked, Asked::Nobody);

@@ -19,7 +19,7 @@ use tokio::sync::{Notify, oneshot};
 
 use self::lane::{Fate, Lane, Return, Seat, Waiting};
 pub use self::{
-    admission::Admission,
+    admission::{Admission, Permit},
     call::{WriteError, write, write_apart, write_aside},
     checkpoint::checkpoint_beside,
 };
@@ -149,13 +149,14 @@ pub struct Append {
     pub shop: Option<ShopId>,
     pub to: Recipient<Written>,
     pub asked: Asked,
+    pub permit: Option<Permit>,
 }
 
 impl Handler<Append> for Journal {
     type Result = ();
 
-    fn handle(&mut self, Append { command, shop, to, asked }: Append, ctx: &mut Self::Context) {
-        self.push(self.admission.lane_of(shop), Entry::Command(command), Some(Return { to, asked }), ctx);
+    fn handle(&mut self, Append { command, shop, to, asked, permit }: Append, ctx: &mut Self::Context) {
+        self.push(self.admission.lane_of(shop), Entry::Command(command), Some(Return { to, asked, permit }), ctx);
     }
 }
 

@@ -1,7 +1,5 @@
 //! Frames that change something: to commands and hints on the way in, to replies on the way out.
 
-use std::sync::Arc;
-
 use actix::prelude::*;
 
 use super::{Ctx, Member, PENDING_MAX, Phase, ROUTES_MAX, RouteKey, Session, address};
@@ -90,9 +88,7 @@ impl Session {
             Frame::Ack { conversation, seq } => {
                 let given = member.window.ack(conversation, seq);
                 let viewing = member.viewing.contains(&conversation);
-                let act = Act::Ack { conversation, seq, given, viewing };
-                give(&route, session, by, act, id, ctx);
-                return self.go_on(link, ctx);
+                Act::Ack { conversation, seq, given, viewing }
             }
             Frame::Read { conversation, seq } => Act::Read { conversation, seq },
             Frame::Claim { conversation } => Act::Claim(conversation),
@@ -103,10 +99,16 @@ impl Session {
             Frame::Status { shop, status } => Act::SetStatus { shop, status },
             Frame::Login { .. } | Frame::Ping | Frame::Inbox { .. } | Frame::History { .. } => return,
         };
-        if let Err(refusal) = self.node.admit(&route, &act) {
-            return self.refuse(id.as_deref(), &refusal, link);
+        let permit = match self.node.admit(&route, &act) {
+            Ok(permit) => permit,
+            Err(refusal) => return self.refuse(id.as_deref(), &refusal, link),
+        };
+        let frees_window = matches!(act, Act::Ack { .. });
+        let command = Command { by, at: crate::actors::now(), act };
+        route.give(Do { command, asked: Asked::Session { at: address(ctx), session, id }, permit });
+        if frees_window {
+            self.go_on(link, ctx);
         }
-        give(&route, session, by, act, id, ctx);
     }
 
     /// The reply to a command of this session.
@@ -168,18 +170,6 @@ impl Session {
             }
         }
     }
-}
-
-fn give(
-    route: &Route,
-    session: u64,
-    by: Arc<crate::domain::people::Person>,
-    act: Act,
-    id: Option<Arc<str>>,
-    ctx: &Ctx,
-) {
-    let command = Command { by, at: crate::actors::now(), act };
-    route.give(Do { command, asked: Asked::Session { at: address(ctx), session, id } });
 }
 
 /// By what the route of a frame is looked up; `None` for what goes to another user.

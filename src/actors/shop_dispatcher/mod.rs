@@ -214,8 +214,14 @@ impl Actor for ShopDispatcher {
 impl Handler<Do> for ShopDispatcher {
     type Result = ();
 
-    fn handle(&mut self, Do { command, asked }: Do, ctx: &mut Self::Context) {
-        self.journal.do_send(Append { command, shop: Some(self.shop.id), to: ctx.address().recipient(), asked });
+    fn handle(&mut self, Do { command, asked, permit }: Do, ctx: &mut Self::Context) {
+        self.journal.do_send(Append {
+            command,
+            shop: Some(self.shop.id),
+            to: ctx.address().recipient(),
+            asked,
+            permit,
+        });
     }
 }
 

@@ -440,7 +440,11 @@ async fn release(
     for (conversation, claim_version) in claims {
         let (asked, reply) = tokio::sync::oneshot::channel();
         let act = Act::LoseClaimant { conversation, claim_version };
-        dispatcher.do_send(Do { command: Command { by: by.clone(), at: now(), act }, asked: Asked::Call(asked) });
+        dispatcher.do_send(Do {
+            command: Command { by: by.clone(), at: now(), act },
+            asked: Asked::Call(asked),
+            permit: None,
+        });
         released.push(reply);
     }
     for reply in released {
