@@ -13,27 +13,15 @@ use shopbell::{
     bench,
 };
 
-/// What one thread allocates another one frees, message after message: glibc's allocator spends a fifth of a node's time on that.
-#[cfg(feature = "jemalloc")]
+/// What one thread allocates another one frees, message after message: glibc's allocator spends a quarter of a node's time on that
+/// (decision 021).
 #[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The configuration is wrong, as is the command line.
 const MISUSED: u8 = 2;
 
-/// glibc keeps small pieces apart until something large is asked for, and then puts all of them together: with pieces that go from thread
-/// to thread it does that all the time. Without those bins a node spends a twentieth less.
-#[cfg(all(target_os = "linux", target_env = "gnu", not(feature = "jemalloc")))]
-fn tune_allocator() {
-    // SAFETY: mallopt(3) may be called at any time; no other thread runs yet.
-    unsafe { libc::mallopt(libc::M_MXFAST, 0) };
-}
-
-#[cfg(not(all(target_os = "linux", target_env = "gnu", not(feature = "jemalloc"))))]
-fn tune_allocator() {}
-
 fn main() -> ExitCode {
-    tune_allocator();
     let cli = Cli::parse();
     let mut flags = cli.options.set;
     let command = cli.command.unwrap_or(Command::Serve { demo: false, bind: None });

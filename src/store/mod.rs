@@ -1,4 +1,4 @@
-//! The one place of truth: SQLite or PostgreSQL through diesel, one file per table with its rows and queries.
+//! The one place of truth: SQLite or PostgreSQL through diesel, a file or a directory for each table with its rows and queries.
 //!
 //! Reads go through a pool, on threads that may block. All writes go through [`journal::Writer`].
 
