@@ -214,6 +214,27 @@ fn what_is_changed_leaves_the_index() {
     });
 }
 
+/// A message may be changed after it was looked for what has been said, and before it was looked for what has been changed; or long
+/// before all of its conversation is indexed.
+#[test]
+fn what_is_changed_before_it_is_indexed() {
+    each(|place: Place| {
+        let Corpus { mut world, shop, .. } = corpus(&place);
+        let edit = "UPDATE messages SET content = '{\"kind\":\"text\",\"text\":\"wiped\"}' WHERE seq = 5";
+        world.db.batch_execute(edit).unwrap();
+        for upto in [3, 6] {
+            let indexed = world.db.write(|db| search::index(db, &[], 3, words)).unwrap();
+            assert_eq!(indexed, Indexed::Messages { count: 3, all: upto == 6 });
+            assert_eq!(search::is_changed(&mut world.db), Ok(upto < 5));
+        }
+        assert_eq!(found(&mut world.db, &sought(&shop, "wiped")), [text("wiped")]);
+        assert_eq!(index(&mut world.db), SAID.len() - 5);
+        assert_eq!(found(&mut world.db, &sought(&shop, "wiped")), [text("wiped")]);
+        assert!(found(&mut world.db, &sought(&shop, "배송")).is_empty());
+        assert_eq!(search_documents::table.count().get_result(&mut world.db), Ok(SAID.len() as i64));
+    });
+}
+
 #[test]
 fn nothing_of_other_shops_and_nothing_direct() {
     each(|place: Place| {

@@ -2,7 +2,7 @@
 //!
 //! Nothing is written for it when a message is: that a conversation goes beyond its position tells all there is to know.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use diesel::{
     PgConnection, SqliteConnection,
@@ -105,12 +105,14 @@ pub fn index(
     if !is_ours(db)? {
         return Ok(Indexed::Elsewhere);
     }
-    let notes: Vec<(i64, i64, i64)> =
-        n::table.order(n::id).limit(limit as i64).select((n::id, n::conversation_id, n::seq)).load(db)?;
-    let New { mut places, positions, all } = new(db, behind, limit)?;
+    let notes = notes(db, limit)?;
+    let behind: Vec<Behind> = notes.iter().filter_map(Note::behind).chain(behind.iter().copied()).collect();
+    let New { mut places, positions, stand, mut all } = new(db, &behind, limit)?;
+    // A message that is not indexed yet keeps its note until it is: whoever indexes it then knows that it is another than it was.
+    let notes: Vec<Note> = notes.into_iter().filter(|note| note.is_due(&stand)).collect();
     let count = places.len() + notes.len();
-    let all = all && notes.len() < limit;
-    let changed: BTreeSet<(i64, Seq)> = notes.iter().map(|note| (note.1, note.2)).collect();
+    all &= notes.len() < limit;
+    let changed: BTreeSet<(i64, Seq)> = notes.iter().map(|note| (note.conversation, note.seq)).collect();
     places.extend(&changed);
     if places.is_empty() {
         return Ok(Indexed::Messages { count, all });
@@ -126,11 +128,42 @@ pub fn index(
         Db::Sqlite(db) => documents.iter().try_for_each(|document| insert(db, document))?,
     }
     set_positions(db, &positions)?;
-    let ids: Vec<i64> = notes.iter().map(|note| note.0).collect();
+    let ids: Vec<i64> = notes.iter().map(|note| note.id).collect();
     if !ids.is_empty() {
         diesel::delete(n::table.filter(n::id.eq_any(ids))).execute(db)?;
     }
     Ok(Indexed::Messages { count, all })
+}
+
+/// That a message is another than it was.
+#[derive(Queryable)]
+struct Note {
+    id: i64,
+    conversation: i64,
+    seq: Seq,
+    is_of_shop: bool,
+}
+
+impl Note {
+    /// The message may not be indexed yet, and its conversation not be among those that are looked at.
+    fn behind(&self) -> Option<Behind> {
+        let conversation = ConversationId(self.conversation);
+        self.is_of_shop.then_some(Behind { conversation, last_seq: self.seq })
+    }
+
+    /// Whether the message is indexed, or will never be.
+    fn is_due(&self, stand: &HashMap<i64, Seq>) -> bool {
+        !self.is_of_shop || stand.get(&self.conversation).is_some_and(|seq| *seq >= self.seq)
+    }
+}
+
+fn notes(db: &mut Db, limit: usize) -> QueryResult<Vec<Note>> {
+    n::table
+        .left_join(c::table.on(c::id.eq(n::conversation_id)))
+        .order(n::id)
+        .limit(limit as i64)
+        .select((n::id, n::conversation_id, n::seq, c::shop_id.nullable().is_not_null()))
+        .load(db)
 }
 
 /// Puts what PostgreSQL has only taken down yet into the index itself: it goes through all that is not there for each search (up to
@@ -145,40 +178,42 @@ pub fn settle(db: &mut Db) -> QueryResult<()> {
 /// What has been said since conversations were looked at last.
 struct New {
     places: BTreeSet<(i64, Seq)>,
-    /// Where conversations stand once this is indexed.
-    positions: Vec<(i64, Seq)>,
+    /// Where conversations stand once this is indexed: those that have moved, and all that were looked at.
+    positions: BTreeMap<i64, Seq>,
+    stand: HashMap<i64, Seq>,
     all: bool,
 }
 
 /// A conversation has all numbers up to its last.
 fn new(db: &mut Db, behind: &[Behind], limit: usize) -> QueryResult<New> {
-    let mut new = New { places: BTreeSet::new(), positions: Vec::new(), all: true };
+    let mut new = New { places: BTreeSet::new(), positions: BTreeMap::new(), stand: HashMap::new(), all: true };
     if behind.is_empty() {
         return Ok(new);
     }
-    let ids: Vec<i64> = behind.iter().map(|behind| behind.conversation.0).collect();
-    let stand: Vec<(i64, i64)> =
+    let ids: BTreeSet<i64> = behind.iter().map(|behind| behind.conversation.0).collect();
+    let stand: Vec<(i64, Seq)> =
         o::table.filter(o::conversation_id.eq_any(ids)).select((o::conversation_id, o::seq)).load(db)?;
-    let stand: HashMap<i64, i64> = stand.into_iter().collect();
+    new.stand = stand.into_iter().collect();
     for Behind { conversation: ConversationId(id), last_seq } in behind {
-        let from = stand.get(id).copied().unwrap_or(0);
+        let from = new.stand.get(id).copied().unwrap_or(0);
         let upto = (*last_seq).min(from + (limit - new.places.len()) as i64);
         new.all &= upto >= *last_seq;
         if upto > from {
             new.places.extend((from + 1..=upto).map(|seq| (*id, seq)));
-            new.positions.push((*id, upto));
+            new.positions.insert(*id, upto);
+            new.stand.insert(*id, upto);
         }
     }
     Ok(new)
 }
 
-fn set_positions(db: &mut Db, positions: &[(i64, Seq)]) -> QueryResult<()> {
+fn set_positions(db: &mut Db, positions: &BTreeMap<i64, Seq>) -> QueryResult<()> {
     match db {
         _ if positions.is_empty() => {}
         Db::Postgres(db) => {
             unnest::<()>("INSERT INTO search_positions (conversation_id, seq) SELECT * FROM")
-                .column(positions.iter().map(|position| position.0))
-                .column(positions.iter().map(|position| position.1))
+                .column(positions.keys().copied())
+                .column(positions.values().copied())
                 .then("ON CONFLICT (conversation_id) DO UPDATE SET seq = EXCLUDED.seq")
                 .execute(db)?;
         }
