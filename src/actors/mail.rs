@@ -237,6 +237,14 @@ pub struct Overdue {
     pub revision: i64,
 }
 
+impl Overdue {
+    /// Where each side begins to lack something of what a node has not told, from here on. How far a side has come is news only for nodes where
+    /// its people are: here it may be known as it was long ago.
+    pub fn lacking(&self, from: Seq) -> [Seq; 2] {
+        [self.glimpse.first.1, self.glimpse.second.1].map(|delivered| from.max(delivered + 1))
+    }
+}
+
 /// From the `ChatServer` to a dispatcher: these conversations have changed lately, whoever has told of it.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]

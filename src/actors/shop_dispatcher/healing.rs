@@ -33,7 +33,7 @@ impl ShopDispatcher {
         }
         let mut told = Fanout::healed(now, before.as_deref(), &self.agents).told;
         if let Some((from, upto)) = self.replica.take_untold(id, conversation.last_seq) {
-            told.extend(hand_over_to_both(&conversation, from, upto, &self.agents));
+            told.extend(hand_over_to_both(&conversation, [from, from], upto, &self.agents));
         }
         // A change of claim has shown the last message.
         if before.is_some_and(|before| before.is_same_claim(&conversation) && before.last_seq < conversation.last_seq) {
@@ -78,9 +78,10 @@ pub(super) fn hand_over(
     (from <= upto).then(|| told(to, Push::HandOver { conversation: conversation.id, from, upto }))
 }
 
-fn hand_over_to_both(conversation: &Conversation, from: Seq, upto: Seq, agents: &[Agent]) -> Vec<Told> {
-    let sides = [Which::First, Which::Second].into_iter();
-    sides.filter_map(|side| hand_over(conversation, side, from, upto, agents)).collect()
+/// The same for both sides, from a place for each.
+fn hand_over_to_both(conversation: &Conversation, from: [Seq; 2], upto: Seq, agents: &[Agent]) -> Vec<Told> {
+    let sides = [Which::First, Which::Second].into_iter().zip(from);
+    sides.filter_map(|(side, from)| hand_over(conversation, side, from, upto, agents)).collect()
 }
 
 impl Handler<Swept> for ShopDispatcher {
@@ -88,12 +89,13 @@ impl Handler<Swept> for ShopDispatcher {
 
     fn handle(&mut self, Swept(all): Swept, ctx: &mut Self::Context) {
         let (mut missed, mut outdated) = (Vec::new(), Vec::new());
-        for Overdue { glimpse: Glimpse { id, .. }, upto, revision } in all {
+        for overdue in all {
+            let Overdue { glimpse: Glimpse { id, .. }, upto, revision } = overdue;
             let known = self.replica.get(id).map(|known| known.conversation.clone());
             match known.filter(|known| known.revision >= revision) {
                 Some(known) => {
                     if let Some((from, upto)) = self.replica.take_untold(id, upto) {
-                        missed.extend(hand_over_to_both(&known, from, upto, &self.agents));
+                        missed.extend(hand_over_to_both(&known, overdue.lacking(from), upto, &self.agents));
                     }
                 }
                 None => outdated.push(id),
@@ -104,5 +106,50 @@ impl Handler<Swept> for ShopDispatcher {
         if !outdated.is_empty() {
             self.catch_up(outdated, ctx);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        conversation::{Deed, Parties, Standing},
+        ids::{ShopId, Timestamp, UserId},
+        people::{Person, Role, Shop},
+    };
+
+    fn person(id: i64) -> Arc<Person> {
+        let uid: Arc<str> = format!("u{id}").into();
+        Arc::new(Person { id: UserId(id), uid: uid.clone(), name: uid, avatar: None })
+    }
+
+    #[test]
+    fn what_a_claimant_has_acked_on_another_node_is_not_handed_over_again() {
+        let (buyer, agent, at) = (person(1), person(2), Timestamp(1_000));
+        let shop = Arc::new(Shop { id: ShopId(1), shop: "acme".into(), name: "Acme".into() });
+        let parties = Parties::Support { shop, buyer: buyer.clone() };
+        let mut known = Conversation::new(ConversationId(1), parties, at);
+        for _ in 0..3 {
+            known.send(buyer.id, Standing::Buyer, at).unwrap();
+        }
+        known.act(&agent, Standing::Agent(Role::Supervisor), &Deed::Claim, 0, at).unwrap();
+        // As it was when this node was told of it last: the claimant has acked all of it since, and some more.
+        let glimpse = |second| Glimpse {
+            id: known.id,
+            shop: Some(ShopId(1)),
+            revision: known.revision,
+            last_seq: 16,
+            at,
+            first: (buyer.id, 16),
+            second: (Some(agent.id), second),
+        };
+        let handed_over = |second| {
+            let overdue = Overdue { glimpse: glimpse(second), upto: 3, revision: known.revision };
+            let told = hand_over_to_both(&known, overdue.lacking(1), overdue.upto, &[]);
+            told.into_iter().map(|told| (told.to[0].id, told.push)).collect::<Vec<_>>()
+        };
+        assert!(handed_over(15).is_empty());
+        let lacking = handed_over(2);
+        assert!(matches!(lacking[..], [(UserId(2), Push::HandOver { from: 3, upto: 3, .. })]), "{lacking:?}");
     }
 }
