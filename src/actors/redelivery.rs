@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     domain::{
-        command::{Act, Command, Target},
+        command::{Act, Command, Outcome, Target},
         ids::{ConversationId, Seq, Timestamp},
         offline::{Fullness, Op, Unavailable},
         refusal::Refusal,
@@ -262,16 +262,27 @@ async fn release_abandoned(node: &Node, grace: Grace, clean: bool) -> Result<(),
     let orphans = node.read(conversations::orphaned_claims).await?;
     let answered_before = Timestamp(super::now().0 - ms(grace.bot));
     let unanswered = node.read(move |db| nodes::unanswered_claims(db, answered_before)).await?;
-    metrics::counter!("shopbell_bot_claims_lost_total").increment(unanswered.len() as u64);
-    for (conversation, claim_version, claimant) in abandoned.into_iter().chain(orphans).chain(unanswered) {
+    let away = abandoned.into_iter().chain(orphans).map(|claim| (claim, false));
+    let mut losing = Vec::new();
+    for ((conversation, claim_version, claimant), is_bots) in
+        away.chain(unanswered.into_iter().map(|claim| (claim, true)))
+    {
         let Some(user) = node.read(move |db| users::by_id(db, claimant)).await? else { continue };
         let route = node.route(&Target::Conversation(conversation), claimant).await?;
         let act = Act::LoseClaimant { conversation, claim_version };
-        route.give(Do {
-            command: Command { by: user.person(), at: super::now(), act },
-            asked: Asked::Nobody,
-            permit: None,
-        });
+        let mut asked = Asked::Nobody;
+        if is_bots {
+            let (call, reply) = oneshot::channel();
+            asked = Asked::Call(call);
+            losing.push(reply);
+        }
+        route.give(Do { command: Command { by: user.person(), at: super::now(), act }, asked, permit: None });
+    }
+    for reply in losing {
+        // Another node may have been faster; and what is not written now is found again.
+        if let Ok(Ok(Outcome::Changed { .. })) = reply.await {
+            metrics::counter!("shopbell_bot_claims_lost_total").increment(1);
+        }
     }
     Ok(())
 }
