@@ -2,16 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use diesel::{QueryResult, prelude::*, sql_query, sql_types::BigInt};
+use diesel::{QueryResult, connection::SimpleConnection, prelude::*, sql_query, sql_types::BigInt};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use shopbell::{
     domain::{
-        event::{About, Event, Kind, Position, Types},
+        event::{About, Event, Happened, Kind, Position, Types},
         ids::{ConversationId, ShopId, Timestamp, UserId},
     },
     store::{
         Db,
-        deliveries::{self, Ended, Failed},
+        deliveries::{self, Ended, Failed, Taken},
         events,
         schema::webhook_deliveries as t,
         webhooks,
@@ -86,23 +86,20 @@ impl Scene {
         Scene { db: world.db, shop, webhook, model: Model::default(), told: 0, now: 10_000 }
     }
 
-    /// Has events happen, one of each of these conversations, and takes them.
-    fn take(&mut self, subjects: &[i64]) {
-        let (shop, webhook, at) = (self.shop, self.webhook, Timestamp(self.now));
+    /// Events that happen now, one of each of these conversations.
+    fn happened(&self, subjects: &[i64]) -> Vec<Happened> {
+        let (shop, at) = (self.shop, Timestamp(self.now));
         let event = |subject: &i64| {
             let about = About::Message { conversation: ConversationId(*subject), seq: 1 };
             (shop, Event { kind: Kind::MessageStored, at, by: UserId(1), about })
         };
-        let happened: Vec<_> = subjects.iter().map(event).collect();
-        let write = |db: &mut Db| -> QueryResult<()> {
-            events::append(db, &happened)?;
-            if db.is_postgres() {
-                events::sequence(db, 100)?;
-            }
-            let row = webhooks::lock(db, webhook)?.expect("an endpoint");
-            deliveries::take(db, &row, 1_000).map(drop)
-        };
-        self.db.write(write).unwrap();
+        subjects.iter().map(event).collect()
+    }
+
+    /// Has them happen, and takes them.
+    fn take(&mut self, subjects: &[i64]) {
+        let (webhook, happened) = (self.webhook, self.happened(subjects));
+        self.db.write(|db| take(db, webhook, &happened)).unwrap();
         for subject in subjects {
             self.told += 1;
             self.model.0.insert(self.told, Waits { subject: *subject, attempts: 0, due: self.now, dead: None });
@@ -226,6 +223,16 @@ fn what_was_driven_again_while_the_next_was_under_way_comes_before_it() {
     });
 }
 
+/// Has events happen, and an endpoint take them.
+fn take(db: &mut Db, webhook: i64, happened: &[Happened]) -> QueryResult<Taken> {
+    events::append(db, happened)?;
+    if db.is_postgres() {
+        events::sequence(db, 100)?;
+    }
+    let row = webhooks::lock(db, webhook)?.expect("an endpoint");
+    deliveries::take(db, &row, 1_000)
+}
+
 /// Rows of the queue that PostgreSQL has looked at in this transaction.
 fn visited(db: &mut Db) -> i64 {
     #[derive(QueryableByName)]
@@ -264,4 +271,54 @@ fn nobody_looks_at_what_waits_behind_another() {
         .unwrap();
     assert_eq!(found, 10);
     assert!((10..=20).contains(&seen), "{seen} rows of 4,000 were looked at");
+    // And whether what is taken is behind another is seen from one of them.
+    let happened = scene.happened(&Vec::from_iter(1..=30));
+    let (taken, seen) = scene
+        .db
+        .write(|db| {
+            let before = visited(db);
+            let taken = take(db, webhook, &happened)?;
+            QueryResult::Ok((taken.events, visited(db) - before))
+        })
+        .unwrap();
+    assert_eq!(taken, 30);
+    assert!((1..=30).contains(&seen), "{seen} rows of 4,000 were looked at");
+}
+
+#[test]
+fn what_waited_before_there_was_a_first_has_one_after_the_migration() {
+    each(|place| {
+        let seed: u64 = rand::random();
+        eprintln!("seed {seed}");
+        let (mut scene, mut random) = (Scene::on(&place), StdRng::seed_from_u64(seed));
+        let all_sorts = |model: &Model| {
+            let (first, waits) = (model.first(), model.0.iter().filter(|(_, row)| row.dead.is_none()));
+            let again = first.iter().any(|position| model.0[position].attempts > 0);
+            let behind_a_dead_one = first.iter().any(|position| {
+                model.0.range(..position).any(|(_, row)| row.dead.is_some() && row.subject == model.0[position].subject)
+            });
+            first.len() > 2 && waits.count() > first.len() && again && behind_a_dead_one
+        };
+        while !all_sorts(&scene.model) {
+            scene.step(&mut random);
+        }
+        let (down, up) = match scene.db.is_postgres() {
+            true => (
+                include_str!("../../migrations/postgres/2026-11-21-001200_first_deliveries/down.sql"),
+                include_str!("../../migrations/postgres/2026-11-21-001200_first_deliveries/up.sql"),
+            ),
+            false => (
+                include_str!("../../migrations/sqlite/2026-11-21-001200_first_deliveries/down.sql"),
+                include_str!("../../migrations/sqlite/2026-11-21-001200_first_deliveries/up.sql"),
+            ),
+        };
+        scene.db.batch_execute(down).unwrap();
+        scene.db.batch_execute(up).unwrap();
+        scene.is_as_the_model();
+        // And so it goes on.
+        for _ in 0..50 {
+            scene.step(&mut random);
+            scene.is_as_the_model();
+        }
+    });
 }

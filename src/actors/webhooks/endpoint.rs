@@ -1,7 +1,7 @@
 //! Works at one endpoint: takes events, sends what is due, and notes what has become of it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -34,8 +34,13 @@ const PLACES: usize = 32;
 const TAKEN: usize = 200;
 /// How much of an answer is kept, in characters.
 const ANSWER_MAX: usize = 500;
-/// How long it waits for further attempts to end once one has, so that they are noted together.
+/// How long it waits for further attempts to end once one has that lets others go on, so that they are noted together.
 const GATHER: Duration = Duration::from_millis(5);
+/// Where there is room for all that is due, it is looked for what falls due no more often: what comes close together is sent and noted
+/// together, since each look and each note costs as much as many events. The shortest pause is fifty times as long.
+const ROUND: Duration = Duration::from_millis(20);
+/// So long after new events have been taken, the next are, with all that have followed.
+const TAKE: Duration = Duration::from_millis(100);
 /// How long it stays with an endpoint that has nothing to do.
 const IDLE: Duration = Duration::from_secs(5);
 
@@ -61,6 +66,9 @@ pub struct Endpoint {
     /// Until then nobody else works at it.
     held_until: Instant,
     renew_at: Instant,
+    looked_at: Instant,
+    /// Before then, no further events are taken.
+    take_at: Instant,
     /// By subject, what is under way or waits to be noted.
     under_way: BTreeMap<i64, Position>,
     /// They go on while this waits for the store, and end with it.
@@ -71,9 +79,12 @@ pub struct Endpoint {
 /// What there is to do.
 struct Look {
     webhook: webhooks::Row,
-    due: Vec<Row>,
+    /// What is sent now. A newer program may have written what this one cannot tell.
+    due: Vec<(Row, Option<Told>)>,
+    /// As many as there are places: more may be due.
+    is_full: bool,
     next_due: Option<Timestamp>,
-    /// There may be events that were not taken.
+    /// There are events that were not taken.
     more: bool,
 }
 
@@ -82,8 +93,19 @@ impl Endpoint {
     pub fn new(node: Arc<Node>, settings: Settings, id: i64, holder: i64) -> Endpoint {
         let now = Instant::now();
         let (sending, done) = (JoinSet::new(), Vec::new());
-        let (held_until, renew_at) = (now + LEASE, now + RENEW);
-        Endpoint { node, settings, id, holder, held_until, renew_at, under_way: BTreeMap::new(), sending, done }
+        Endpoint {
+            node,
+            settings,
+            id,
+            holder,
+            held_until: now + LEASE,
+            renew_at: now + RENEW,
+            looked_at: now,
+            take_at: now,
+            under_way: BTreeMap::new(),
+            sending,
+            done,
+        }
     }
 
     pub async fn run(mut self) {
@@ -96,9 +118,9 @@ impl Endpoint {
     }
 
     async fn work(&mut self) -> Result<(), Refusal> {
-        let mut idle_since = Instant::now();
+        let (mut idle_since, mut takes) = (Instant::now(), false);
         loop {
-            if let Err(refusal) = self.note().await {
+            if let Err(refusal) = self.note(takes).await {
                 // The store is away for a moment; or the lease is lost, and all that was not noted is another's.
                 if refusal == Refusal::Conflict || Instant::now() >= self.held_until {
                     return Err(refusal);
@@ -107,35 +129,28 @@ impl Endpoint {
                 continue;
             }
             let Some(look) = self.look().await? else { return Ok(()) };
-            self.collect();
-            // One that has ended has left its place, though its subject waits until that is noted.
-            let places = PLACES.saturating_sub(self.sending.len());
-            let waiting: Vec<Waiting> = look.due.iter().map(Row::waiting).collect();
-            let busy = self.under_way.keys().copied().collect();
-            let chosen = ready(&waiting, &busy, crate::actors::now(), places);
-            let has_room = chosen.len() < places;
-            if !chosen.is_empty() {
-                let rows = look.due.into_iter().filter(|row| chosen.contains(&row.position)).collect();
-                self.send(&look.webhook, rows).await?;
-            }
-            if has_room && look.more && self.take().await? > 0 {
+            let Look { is_full, next_due, .. } = look;
+            let more = look.more && !is_full;
+            self.send(look);
+            takes = more && Instant::now() >= self.take_at;
+            if takes {
                 continue;
             }
-            if !self.sending.is_empty() || look.next_due.is_some() {
+            if more || !self.sending.is_empty() || next_due.is_some() {
                 idle_since = Instant::now();
             } else if idle_since.elapsed() >= IDLE {
                 return Ok(());
             }
-            self.wait(look.next_due).await;
+            self.wait(is_full, next_due, more).await;
         }
     }
 
-    /// Notes what has become of attempts, and that this node is at work here.
+    /// Notes what has become of attempts, and that this node is at work here; and takes further events if it shall.
     ///
     /// # Errors
     /// `Conflict` where it is another's by now; `Unavailable`.
-    async fn note(&mut self) -> Result<(), Refusal> {
-        if self.done.is_empty() && Instant::now() < self.renew_at {
+    async fn note(&mut self, takes: bool) -> Result<(), Refusal> {
+        if self.done.is_empty() && !takes && Instant::now() < self.renew_at {
             return Ok(());
         }
         let (id, holder, settings) = (self.id, self.holder, self.settings);
@@ -143,22 +158,29 @@ impl Endpoint {
         let ended: Vec<Ended> = self.done.iter().map(|attempt| ended(attempt, settings.retry_unit)).collect();
         let dead = ended.iter().filter(|ended| ended.failed.as_ref().is_some_and(|f| f.again.is_none())).count();
         let asked_at = Instant::now();
-        apart(&self.node, move |db| {
+        let taken = apart(&self.node, move |db| {
             if !hold(db, id, holder)? {
                 return Err(Refusal::Conflict.into());
             }
+            if ended.is_empty() && !takes {
+                return Ok(None);
+            }
             // Nothing waits at one that is gone.
-            if let (false, Some(webhook)) = (ended.is_empty(), webhooks::lock(db, id)?) {
+            let Some(webhook) = webhooks::lock(db, id)? else { return Ok(None) };
+            if !ended.is_empty() {
                 deliveries::settle(db, id, &ended)?;
                 let health = webhook.health().after(any_arrived, crate::actors::now(), settings.patience);
                 if health != webhook.health() {
                     webhooks::set_health(db, id, health)?;
                 }
             }
-            Ok(())
+            Ok(if takes { Some(deliveries::take(db, &webhook, TAKEN)?) } else { None })
         })
         .await?;
         (self.held_until, self.renew_at) = (asked_at + LEASE, asked_at + RENEW);
+        if let Some(taken) = taken {
+            self.take_at = if taken.more { asked_at } else { asked_at + TAKE };
+        }
         metrics::counter!("shopbell_webhook_dead_letters_total").increment(dead as u64);
         for attempt in self.done.drain(..) {
             self.under_way.remove(&attempt.row.subject);
@@ -168,80 +190,76 @@ impl Endpoint {
     }
 
     /// `None` where it is off, or gone.
-    async fn look(&self) -> Result<Option<Look>, Refusal> {
+    async fn look(&mut self) -> Result<Option<Look>, Refusal> {
+        self.looked_at = Instant::now();
+        self.collect();
+        // One that has ended has left its place, though its subject waits until that is noted.
+        let places = PLACES.saturating_sub(self.sending.len());
+        let busy: BTreeSet<i64> = self.under_way.keys().copied().collect();
         // What is under way, or ends meanwhile, is still among those that are due.
-        let (id, limit) = (self.id, PLACES + self.under_way.len());
+        let (id, limit) = (self.id, places + busy.len());
         self.node
             .read(move |db| {
                 let Some(webhook) = webhooks::by_id(db, id)?.filter(webhooks::Row::is_on) else { return Ok(None) };
                 let now = crate::actors::now();
                 let due = deliveries::due(db, id, now, limit)?;
-                if due.len() == limit {
+                let waiting: Vec<Waiting> = due.iter().map(Row::waiting).collect();
+                let chosen = ready(&waiting, &busy, now, places);
+                let is_full = chosen.len() == places;
+                let due = tell(db, &webhook, due.into_iter().filter(|row| chosen.contains(&row.position)).collect())?;
+                if is_full {
                     // All places are taken for now: there is nothing to ask for what comes next.
-                    return Ok(Some(Look { webhook, due, next_due: None, more: true }));
+                    return Ok(Some(Look { webhook, due, is_full, next_due: None, more: false }));
                 }
                 let next_due = deliveries::next_due(db, id, now)?;
                 let more = events::kept(db, webhook.shop())?.last > webhook.position;
-                Ok(Some(Look { webhook, due, next_due, more }))
+                Ok(Some(Look { webhook, due, is_full, next_due, more }))
             })
             .await
     }
 
-    /// Takes further events; gives how many, with one for having passed over some.
-    async fn take(&self) -> Result<usize, Refusal> {
-        let (id, holder) = (self.id, self.holder);
-        let taken = apart(&self.node, move |db| {
-            if !hold(db, id, holder)? {
-                return Err(Refusal::Conflict.into());
-            }
-            let Some(webhook) = webhooks::lock(db, id)? else { return Ok(None) };
-            Ok(Some(deliveries::take(db, &webhook, TAKEN)?))
-        });
-        Ok(taken.await?.map_or(0, |taken| taken.events + usize::from(taken.more)))
-    }
-
-    async fn send(&mut self, webhook: &webhooks::Row, rows: Vec<Row>) -> Result<(), Refusal> {
-        let shop = webhook.shop();
-        let wanted: Vec<(Position, Event)> = rows.iter().filter_map(|row| Some((row.position, row.event()?))).collect();
-        let told = self.node.read(move |db: &mut Db| events::tell(db, shop, &wanted)).await?;
-        let mut told: BTreeMap<Position, Told> = told.into_iter().map(|told| (told.position, told)).collect();
-        for row in rows {
+    fn send(&mut self, Look { webhook, due, .. }: Look) {
+        for (row, told) in due {
             self.under_way.insert(row.subject, row.position);
-            let (node, url) = (self.node.clone(), webhook.url.clone());
-            let Some(told) = told.remove(&row.position) else {
-                // A newer program has written it, and will send it.
+            let Some(told) = told else {
+                // Whoever has written it will send it.
                 continue;
             };
             let at = crate::actors::now();
-            let Ok((headers, body)) = request(webhook, &told, at) else {
+            let Ok((headers, body)) = request(&webhook, &told, at) else {
                 tracing::error!(webhook = webhook.id, position = row.position, "an event cannot be told");
                 continue;
             };
-            let sending = async move {
+            let (node, url) = (self.node.clone(), webhook.url.clone());
+            self.sending.spawn(async move {
                 let started = Instant::now();
                 let result = node.outbound.post(&url, headers, body).await;
                 Attempt { row, at, took: started.elapsed(), result }
-            };
-            self.sending.spawn(sending);
+            });
         }
-        Ok(())
     }
 
-    /// Until something has been sent that is to be noted, or something is due, or it is time to look or to say that one is still here.
-    async fn wait(&mut self, next_due: Option<Timestamp>) {
-        let due =
-            next_due.map(|due| Duration::from_millis(u64::try_from(due.since(crate::actors::now())).unwrap_or(0)));
-        let pause = due.unwrap_or(LOOK).min(LOOK).min(self.renew_at.saturating_duration_since(Instant::now()));
-        if self.done.is_empty() {
+    /// Until it is worth it to note and to look again.
+    async fn wait(&mut self, is_full: bool, next_due: Option<Timestamp>, more: bool) {
+        let now = Instant::now();
+        let due = next_due.map(|due| u64::try_from(due.since(crate::actors::now())).unwrap_or(0));
+        let due = due.map(|due| (now + Duration::from_millis(due)).max(self.looked_at + ROUND));
+        let ends = [Some(now + LOOK), Some(self.renew_at), more.then_some(self.take_at), due];
+        let mut end = ends.into_iter().flatten().min().unwrap_or(now);
+        loop {
+            if !self.done.is_empty() {
+                // What has failed lets nothing else go on, unless it had the last place.
+                let lets_go_on = is_full || self.done.iter().any(Attempt::has_arrived);
+                if lets_go_on && self.sending.is_empty() {
+                    return;
+                }
+                end = end.min(if lets_go_on { Instant::now() + GATHER } else { self.looked_at + ROUND });
+            }
             tokio::select! {
                 biased;
                 Some(attempt) = self.sending.join_next() => self.done.extend(attempt),
-                () = tokio::time::sleep(pause) => return,
+                () = tokio::time::sleep_until(end.into()) => return,
             }
-        }
-        let end = tokio::time::Instant::now() + GATHER;
-        while let Ok(Some(attempt)) = tokio::time::timeout_at(end, self.sending.join_next()).await {
-            self.done.extend(attempt);
         }
     }
 
@@ -251,6 +269,18 @@ impl Endpoint {
             self.done.extend(attempt);
         }
     }
+}
+
+/// These events, with what belongs to them.
+fn tell(db: &mut Db, webhook: &webhooks::Row, rows: Vec<Row>) -> diesel::QueryResult<Vec<(Row, Option<Told>)>> {
+    let wanted: Vec<(Position, Event)> = rows.iter().filter_map(|row| Some((row.position, row.event()?))).collect();
+    let told = events::tell(db, webhook.shop(), &wanted)?;
+    let mut told: BTreeMap<Position, Told> = told.into_iter().map(|told| (told.position, told)).collect();
+    let with_told = |row: Row| {
+        let told = told.remove(&row.position);
+        (row, told)
+    };
+    Ok(rows.into_iter().map(with_told).collect())
 }
 
 /// What is posted: headers as Standard Webhooks names them, and the event.

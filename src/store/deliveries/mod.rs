@@ -75,6 +75,8 @@ pub fn take(db: &mut Db, webhook: &webhooks::Row, limit: usize) -> QueryResult<T
 }
 
 /// Behind all there are. They are the first of their subjects where none of these waits.
+///
+/// PostgreSQL would answer an `EXISTS` from a table of all that wait, and without the order it would look through them for one.
 fn insert(db: &mut Db, webhook: i64, events: &[(Position, Event)]) -> QueryResult<()> {
     let texts: Vec<String> = events.iter().map(|(_, event)| event.to_string()).collect();
     match db {
@@ -83,8 +85,9 @@ fn insert(db: &mut Db, webhook: i64, events: &[(Position, Event)]) -> QueryResul
             let mut subjects = BTreeSet::new();
             unnest::<()>(
                 "INSERT INTO webhook_deliveries (webhook_id, position, subject, event, due_at, is_first) \
-                 SELECT u.webhook_id, u.position, u.subject, u.event, u.due_at, u.is_first AND NOT EXISTS (SELECT 1 \
-                 FROM webhook_deliveries e WHERE e.webhook_id = u.webhook_id AND e.subject = u.subject AND e.dead_at IS NULL) FROM",
+                 SELECT u.webhook_id, u.position, u.subject, u.event, u.due_at, u.is_first AND (SELECT e.position \
+                 FROM webhook_deliveries e WHERE e.webhook_id = u.webhook_id AND e.subject = u.subject AND e.dead_at IS NULL \
+                 ORDER BY e.position LIMIT 1) IS NULL FROM",
             )
             .column(events.iter().map(|_| webhook))
             .column(events.iter().map(|(position, _)| *position))
