@@ -91,6 +91,12 @@ bench() {
     >"$out/$name.json" || { failed="$failed $name"; [ -s "$out/$name.json" ] || echo '{}' >"$out/$name.json"; }
 }
 get() { python3 -c 'import json, sys; print(json.load(open(sys.argv[1])).get(sys.argv[2]) or 1)' "$out/$1.json" "$2"; }
+# where NAME: where processor time goes in the run that is started next.
+where() {
+  PATH=$postgres:$PATH python3 scripts/where.py "$url" "$postmaster" $redis \
+    "$(python3 -c "print($warm + $seconds / 4)")" "$(python3 -c "print($seconds / 2)")" >"$out/where-$1.json" &
+  watcher=$!
+}
 # limit NAME RUN LANES: the bare database, in the batches that settled in another run.
 limit() {
   database "$(echo "$1" | sed 's/.*-//')"
@@ -115,10 +121,14 @@ for store in postgres sqlite; do
   database $store
   with_redis=
   [ $store = postgres ] && with_redis="--redis redis://127.0.0.1:$redis_port"
+  where closed-$store
   bench closed-$store $with_redis $full $run --window 4
+  wait $watcher
   limit bare-$store closed-$store "$([ $store = postgres ] && echo 4 || echo 1)"
   database $store
+  where open-$store
   bench open-$store $with_redis $full $run --rate "$([ -n "$short" ] && echo 100 || echo 10000)"
+  wait $watcher
 done
 with_redis="--redis redis://127.0.0.1:$redis_port"
 

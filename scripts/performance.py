@@ -121,6 +121,47 @@ files = value("soak", "descriptors")
 row("soak", "a soak of 20 minutes with 200 connects a second: memory's slope", number(slope and slope / 1048576, " MiB a minute", 2),
     "1 MiB a minute", met(slope, 1048576, True), f"{files[0]:,} files open at first, {files[1]:,} at last" if files else "not run")
 
+PLACES = {
+    "closed-postgres": "closed loop, PostgreSQL",
+    "open-postgres": "10,000 a second, PostgreSQL",
+    "closed-sqlite": "closed loop, SQLite",
+    "open-sqlite": "10,000 a second, SQLite",
+}
+
+
+def spent(run, part=None):
+    """Processor time of a part for each message, in microseconds; of all parts without one."""
+    parts, seconds, rate = value(f"where-{run}", "parts"), value(f"where-{run}", "seconds"), value(run, "acked_per_second")
+    if not parts or not seconds or not rate or part not in (None, *parts):
+        return None
+    return 1e6 * (sum(parts.values()) if part is None else parts[part]) / seconds / rate
+
+
+def line(what, figure):
+    return f"| {what} | {' | '.join(number(figure(run), digits=1) for run in PLACES)} |"
+
+
+parts = sorted({part for run in PLACES for part in value(f"where-{run}", "parts") or {}})
+where = [line(part, lambda run, part=part: spent(run, part)) for part in parts]
+where.append(line("all of it", spent))
+where.append(line("what there is, at this rate", lambda run: ratio(1e6 * os.cpu_count(), value(run, "acked_per_second"))))
+where.append(line("entries in a batch", lambda run: value(run, "batch_entries")))
+
+
+def reach():
+    """What the targets on throughput would take, from the figures above."""
+    each, own, open_loop = spent("closed-postgres"), spent("closed-postgres", "load generator"), spent("open-postgres")
+    if each is None or own is None or open_loop is None:
+        return ""
+    cores = os.cpu_count()
+    return f"""
+- **60,000 a second** leave {1e6 * cores / 60_000:.0f} µs of the processors for a message, of which the load generator takes {own:.0f}; everything
+  else takes {each - own:.0f} in the closed loop.
+- **10,000 a second in the open loop** leave {1e6 * cores / 10_000:.0f} µs, and {open_loop:.0f} are taken. Messages come one by one there: fewer frames share
+  a read or a write, and a batch has fewer messages of one conversation, whose row is taken and written anew in each.
+"""
+
+
 FAULTS = ("lost", "doubled", "out_of_order", "holes", "views", "unfinished")
 faults = {fault: sum(run.get(fault) or 0 for run in reports.values()) for fault in FAULTS}
 acked = sum(run.get("acked") or 0 for run in reports.values())
@@ -165,6 +206,15 @@ per cent, a figure says little. "(generator)": the load generator had no core le
 
 In all these runs {acked:,} messages were acked in the measured time, and every message was judged: {', '.join(f"{count} {name.replace('_', ' ')}" for name, count in faults.items())}.
 
+## Where the time goes
+
+Processor time for each message in microseconds, in the midst of the runs above (`scripts/where.py`): by threads of the node, and by what
+PostgreSQL's processes were last asked. The index for search may lag behind in a run; what it lacks is written afterwards.
+
+| part | {' | '.join(PLACES.values())} |
+| --- | {' | '.join('---:' for _ in PLACES)} |
+{chr(10).join(where)}
+{reach()}
 The pieces one by one: `cargo bench --bench pieces` and `cargo bench --bench journal`. One run of one's own: `shopbell bench --help`, and
 [operations.md](operations.md).
 """)

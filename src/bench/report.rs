@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{
     cpu::Usage,
     dialogues::Skipped,
-    load::{self, Generator, Sample},
+    load::{self, Generator, Judged, Sample},
     meter::{Counts, Figures},
     replay::Outcome,
 };
@@ -68,9 +68,12 @@ pub struct SkippedTurns {
 
 #[derive(Debug, Serialize)]
 pub struct LoadFigures {
+    pub judged: Judged,
     /// `unavailable` and `rate_limited`; and how many of them did not say when to come again.
     pub refused: u64,
     pub refused_without_time: u64,
+    /// It was not known by then what would become of them.
+    pub refused_but_stored: u64,
     /// Deliveries of what had come before, so marked.
     pub repeats: u64,
     /// Connections that ended and were not meant to, and why the first did.
@@ -138,8 +141,10 @@ impl Report {
         let cpu = machine.after.server_since(&machine.before).map(|seconds| round(seconds * 1e6 / acked));
         let Generator { share, lag } = &outcome.generator;
         let run = LoadFigures {
+            judged: outcome.judged,
             refused: outcome.refused,
             refused_without_time: outcome.refused_without_time,
+            refused_but_stored: outcome.refused_but_stored,
             repeats: outcome.repeats,
             ended: outcome.ended,
             endings: outcome.endings,
@@ -278,7 +283,15 @@ impl LoadFigures {
         if let Some(us) = self.server_cpu_us_per_message {
             row("server CPU a message", format!("{us:.1} µs"))?;
         }
-        row("refused", format!("{}, {} of them without a time", self.refused, self.refused_without_time))?;
+        let Judged { messages, deliveries } = self.judged;
+        row("judged", format!("{messages} messages with an ok, {deliveries} deliveries"))?;
+        row(
+            "refused",
+            format!(
+                "{}, {} of them without a time, {} stored after all",
+                self.refused, self.refused_without_time, self.refused_but_stored
+            ),
+        )?;
         row("repeats", self.repeats.to_string())?;
         row("logins", self.login_ms.to_string())?;
         if let Some(seconds) = self.storm_seconds {

@@ -4,6 +4,7 @@
 //! with `SHOPBELL_LONG=1`. Figures are printed on lines that begin with `figure:`, and so are seeds, which `SHOPBELL_SEED` sets.
 
 mod alone;
+mod bench;
 mod capacity;
 mod claims;
 mod cost;

@@ -80,6 +80,8 @@ impl Engine {
             ("ok" | "send", Some(key)) => self.stored(wire, key, &said, now),
             ("ok", None) => self.agreed(person, wire, &said, text),
             ("error", Some(key)) => self.was_refused(key, &said, now),
+            // An ack could not be noted: the message comes again, and is acked again.
+            ("error", None) if said.code == Some("unavailable") && said.retry_after_ms.is_some() => {}
             ("error", None) => {
                 let words = || format!("views: {}", String::from_utf8_lossy(text));
                 self.ledger.found(|faults| &mut faults.views, words);
@@ -162,8 +164,9 @@ impl Engine {
     fn message(&mut self, person: u32, wire: &mut Wire, key: Key, said: &Said<'_>, now: u64) {
         let Key { talk, number } = key;
         let Some(listener) = self.listener(person, talk) else {
-            // All agents hear the first message, before one of them claims.
-            if number > 0 {
+            // All agents hear the first message, before one of them claims; and who was refused sees that it is stored after all.
+            let is_own = self.scenes[talk as usize].speaker == person && self.ledger.is_in_doubt((talk, number));
+            if number > 0 && !is_own {
                 let uid = &self.people[person as usize].uid;
                 self.ledger.found(|faults| &mut faults.views, || format!("views: {talk}.{number} came to {uid}"));
             }

@@ -5,7 +5,9 @@
 //! kept until it has an `ok` and has come to all who listen. `history` judges logs of any kind afterwards, with everything at hand;
 //! this judges this one kind of run while it goes on, tens of thousands of messages a second.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
+
+use serde::Serialize;
 
 use crate::history::Faults;
 
@@ -21,8 +23,20 @@ pub struct Ledger {
     pub faults: Faults,
     /// The first faults, in words.
     pub details: Vec<String>,
+    pub judged: Judged,
     /// Deliveries of what had come before, so marked.
     pub repeats: u64,
+    /// Messages that were refused for now and are stored all the same: the server did not know by then what would become of them.
+    pub refused_but_stored: u64,
+}
+
+/// Of a whole run, with all before and after the measured time: how much has been judged.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Judged {
+    /// With an `ok`.
+    pub messages: u64,
+    /// Of these, to each who listens; repeats are not counted.
+    pub deliveries: u64,
 }
 
 #[derive(Debug)]
@@ -39,8 +53,8 @@ struct Talk {
     /// What has an `ok`: how many, and a sum over which number has which seq, in any order.
     stored: u32,
     places: u64,
-    /// Numbers that were refused for good.
-    refused: Vec<u32>,
+    /// Numbers that were refused for now and are not sent again: whether they are stored, nobody has said (`history::checker` judges alike).
+    refused: BTreeSet<u32>,
 }
 
 /// A message under way.
@@ -67,7 +81,7 @@ impl Ledger {
             latest: (0, 0),
             stored: 0,
             places: 0,
-            refused: Vec::new(),
+            refused: BTreeSet::new(),
         });
         self.talks.len() as u32 - 1
     }
@@ -128,6 +142,7 @@ impl Ledger {
             }
         }
         talk.forget();
+        self.judged.messages += u64::from(first);
         if duplicate && once {
             self.found(
                 |f| &mut f.doubled,
@@ -145,24 +160,30 @@ impl Ledger {
         first.then_some(due)
     }
 
-    /// A message was refused, and is not sent again. When it was due.
+    /// A message was refused for now, and is not sent again. When it was due.
     pub fn refused(&mut self, at: u32, number: u32) -> Option<u64> {
         let talk = &mut self.talks[at as usize];
         let listeners = talk.everybody();
         let sent = talk.get(number)?;
-        let (due, stored) = (sent.due, sent.seq != 0);
+        let due = sent.due;
         sent.answered = true;
         sent.given = listeners;
-        talk.refused.push(number);
+        talk.refused.insert(number);
         talk.forget();
-        if stored {
-            self.found(|f| &mut f.views, || format!("views: {at}.{number} was refused, and is stored"));
-        }
         Some(due)
+    }
+
+    /// Whether a message was refused for now: it may be stored, and come.
+    pub fn is_in_doubt(&self, (at, number): (u32, u32)) -> bool {
+        self.talks[at as usize].refused.contains(&number)
     }
 
     /// A message has come to one who listens. When it was due, the first time.
     pub fn given(&mut self, key: (u32, u32), listener: usize, seq: u32, redelivered: bool) -> Option<u64> {
+        if self.is_in_doubt(key) {
+            self.given_in_doubt(key, listener, seq, redelivered);
+            return None;
+        }
         let (at, number) = key;
         let talk = &mut self.talks[at as usize];
         let bit = 1_u128 << listener;
@@ -189,6 +210,7 @@ impl Ledger {
             talk.reached[listener] = seq;
         }
         talk.forget();
+        self.judged.deliveries += u64::from(!again);
         if moved {
             self.found(|f| &mut f.doubled, || format!("doubled: {at}.{number} is at {seq} too"));
         }
@@ -214,6 +236,19 @@ impl Ledger {
             (false, _) => {}
         }
         (!again).then_some(due)
+    }
+
+    /// The same of one that was refused for now: it has its place among the others, and comes once.
+    fn given_in_doubt(&mut self, (at, number): (u32, u32), listener: usize, seq: u32, redelivered: bool) {
+        let reached = &mut self.talks[at as usize].reached[listener];
+        let before = std::mem::replace(reached, seq.max(*reached));
+        if seq > before + 1 {
+            self.found(|f| &mut f.holes, || format!("hole: {at}.{number} at {seq} came to {listener} after {before}"));
+        } else if seq <= before && redelivered {
+            self.repeats += 1;
+        } else if seq <= before {
+            self.found(|f| &mut f.doubled, || format!("doubled: {at}.{number} came twice to {listener}, at {seq}"));
+        }
     }
 
     /// How many messages have no answer, and how many deliveries are owed of those that have an `ok`.
@@ -263,13 +298,14 @@ impl Ledger {
         let lost = (0..sent).filter(|number| !seen[*number as usize] && promised(number)).count() as u64;
         let refused = talk.refused.iter().filter(|number| seen[**number as usize]).count() as u64;
         let holes = record.iter().zip(1..).filter(|((seq, _), place)| seq != place).count().min(1) as u64;
-        let answered = record.iter().filter(|(_, number)| !open.contains(number));
+        let answered = record.iter().filter(|(_, number)| !open.contains(number) && !talk.refused.contains(number));
         let places = answered.fold(0, |sum: u64, (seq, number)| sum.wrapping_add(place(*seq, *number)));
-        let moved = u64::from(doubled + unknown + lost + refused == 0 && places != talk.places);
+        self.refused_but_stored += refused;
+        let moved = u64::from(doubled + unknown + lost == 0 && places != talk.places);
         for (count, field, words) in [
             (doubled, (|f| &mut f.doubled) as fn(&mut Faults) -> &mut u64, "doubled: stored twice"),
             (lost, |f| &mut f.lost, "lost: with an `ok` and not in the record"),
-            (unknown + refused, |f| &mut f.views, "views: in the record and never sent, or refused"),
+            (unknown, |f| &mut f.views, "views: in the record and never sent"),
             (holes, |f| &mut f.holes, "hole: in the record"),
             (moved, |f| &mut f.views, "views: the record has other places than were named"),
         ] {
@@ -427,17 +463,41 @@ mod tests {
     }
 
     #[test]
-    fn what_was_refused_is_not_missed_and_must_not_come() {
-        let mut ledger = talk(1);
-        ledger.sent(0, 0);
-        ledger.refused(0, 1);
+    fn what_was_refused_for_now_may_be_stored_once() {
+        // One with a place, and one that nobody has heard of again.
+        let refused = |messages| {
+            let mut ledger = talk(1);
+            for number in 1..=messages {
+                ledger.sent(0, 0);
+                assert_eq!(ledger.refused(0, number), Some(0));
+            }
+            ledger
+        };
+        let mut ledger = refused(1);
         ledger.record(0, &record(1));
+        assert_eq!(ledger.refused_but_stored, 0);
         finds(ledger, "");
-        let mut ledger = talk(1);
-        ledger.sent(0, 0);
-        ledger.refused(0, 1);
-        ledger.record(0, &record(2));
-        finds(ledger, "views");
+        let mut ledger = refused(1);
+        for listener in 0..2 {
+            assert_eq!(ledger.given((0, 1), listener, 2, false), None, "no figure is measured by it");
+            assert_eq!(ledger.given((0, 1), listener, 2, true), None);
+        }
+        ledger.sent(0, 5);
+        ledger.ok((0, 2), 17, 3, false);
+        assert_eq!([0, 1].map(|listener| ledger.given((0, 2), listener, 3, false)), [Some(5); 2], "behind it");
+        ledger.record(0, &record(3));
+        assert_eq!((ledger.refused_but_stored, ledger.repeats), (1, 2));
+        finds(ledger, "");
+        let mut ledger = refused(1);
+        ledger.given((0, 1), 0, 2, false);
+        ledger.given((0, 1), 0, 2, false);
+        finds(ledger, "doubled");
+        let mut ledger = refused(2);
+        ledger.given((0, 2), 0, 3, false);
+        finds(ledger, "holes");
+        let mut ledger = refused(1);
+        ledger.record(0, &[(1, 0), (2, 1), (3, 1)]);
+        finds(ledger, "doubled");
         let mut ledger = talk(1);
         ledger.record(0, &[(1, 0), (2, 7)]);
         finds(ledger, "views");

@@ -31,7 +31,7 @@ use super::{
 use crate::history::Faults;
 use people::Cast;
 
-pub use ledger::LISTENERS;
+pub use ledger::{Judged, LISTENERS};
 
 /// So many requests are under way while shops and agents are made.
 const ABREAST: usize = 16;
@@ -113,6 +113,7 @@ pub struct Outcome {
     pub before: Usage,
     pub after: Usage,
     pub faults: Faults,
+    pub judged: Judged,
     pub details: Vec<String>,
     /// What was left without an answer at the end.
     pub unanswered: u64,
@@ -120,6 +121,7 @@ pub struct Outcome {
     /// `unavailable` and `rate_limited`, and how many of them did not say when to come again.
     pub refused: u64,
     pub refused_without_time: u64,
+    pub refused_but_stored: u64,
     /// Connections that ended and were not meant to, and the reasons of the first.
     pub ended: u64,
     pub endings: Vec<String>,
