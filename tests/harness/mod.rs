@@ -36,7 +36,7 @@ pub use matching::matches;
 pub use node::{NodeBuilder, SECRET, TestNode, on_postgres};
 pub use person::{Person, To};
 pub use postgres::TestPostgres;
-pub use process::{Finished, PATIENCE, eventually, signal};
+pub use process::{Finished, PATIENCE, eventually, eventually_within, signal};
 pub use proxy::Proxy;
 pub use ready::{Asked, Watch};
 pub use redis::TestRedis;

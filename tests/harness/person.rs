@@ -102,9 +102,8 @@ impl Person {
 
     async fn arrive(&mut self) {
         let mut session = Session::open(&self.base).await;
-        let login = json!({"type": "login", "id": "login", "token": self.token});
-        session.tell(login).await;
-        self.welcome = session.expect(json!({"type": "welcome", "id": "login"})).await;
+        self.welcome = session.ask(json!({"type": "login", "token": self.token})).await;
+        assert_eq!(self.welcome["type"], "welcome", "{} is let in: {}", self.uid, self.welcome);
         self.session = Some(session);
     }
 

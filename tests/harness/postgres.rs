@@ -31,6 +31,7 @@ rm -rf "$0"
 pub struct TestPostgres {
     server: Option<Child>,
     guard: Child,
+    /// 0 until it has been started.
     port: u16,
     dir: PathBuf,
     databases: AtomicU64,
@@ -76,7 +77,7 @@ impl TestPostgres {
         let mut guard = Command::new("sh");
         guard.args(["-c", GUARD, path(&dir)]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let guard = guard.process_group(0).spawn().expect("sh runs");
-        Self { server: None, guard, port: free_port(), dir, databases: AtomicU64::new(0) }
+        Self { server: None, guard, port: 0, dir, databases: AtomicU64::new(0) }
     }
 
     /// The port on 127.0.0.1.
@@ -155,6 +156,10 @@ impl TestPostgres {
     /// Starts it on its data, after `stop` or `kill`, on the same port; waits until it answers.
     pub fn start_again(&mut self) {
         assert!(self.server.is_none(), "it runs");
+        if self.port == 0 {
+            // Not earlier: who makes its data for a second would find the port taken by another of these tests.
+            self.port = free_port();
+        }
         let log =
             std::fs::File::options().create(true).append(true).open(self.dir.join("log")).expect("a file of ours");
         let port = self.port.to_string();

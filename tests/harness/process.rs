@@ -1,5 +1,6 @@
 //! Processes: the binary under test, signals, and waiting with a bound.
 
+use serde_json::Value;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -9,12 +10,30 @@ use std::time::Duration;
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Asks `check` again and again until it is true; panics with `what` when it is not within [`PATIENCE`].
-pub async fn eventually<F: Future<Output = bool>>(what: &str, mut check: impl FnMut() -> F) {
-    let end = tokio::time::Instant::now() + PATIENCE;
+pub async fn eventually(what: &str, check: impl AsyncFnMut() -> bool) {
+    eventually_within(PATIENCE, what, check).await;
+}
+
+/// The same with another bound.
+pub async fn eventually_within(bound: Duration, what: &str, mut check: impl AsyncFnMut() -> bool) {
+    let end = tokio::time::Instant::now() + bound;
     while !check().await {
-        assert!(tokio::time::Instant::now() < end, "not within {PATIENCE:?}: {what}");
+        assert!(tokio::time::Instant::now() < end, "not within {bound:?}: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// What says at once that it is unavailable does not stand still: it has another cause than a disk that does.
+const AT_ONCE: Duration = Duration::from_secs(1);
+/// How often the same is asked, the first time included.
+pub(crate) const TRIES: usize = 4;
+
+/// When the same is to be asked again, as the contract wants it of every client: none where the answer is another than `unavailable`
+/// (`body` is a problem or an `error`), and none where it came at once, which no slow disk excuses.
+pub(crate) fn again(body: &Value, took: Duration) -> Option<Duration> {
+    let retry_after_ms =
+        body["retry_after_ms"].as_u64().filter(|_| body["code"] == "unavailable" && took >= AT_ONCE)?;
+    Some(Duration::from_millis(retry_after_ms))
 }
 
 /// What a finished command left: exit code and both outputs as text.

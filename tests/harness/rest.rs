@@ -1,9 +1,11 @@
 //! The REST door, for one person or for nobody.
 
+use super::process::{TRIES, again};
 use reqwest::header::{AUTHORIZATION, HeaderMap};
 use reqwest::multipart::{Form, Part};
 use reqwest::{Client, ClientBuilder, Method, RequestBuilder};
 use serde_json::Value;
+use std::time::{Duration, Instant};
 
 /// REST calls to one node, with one token or without.
 #[derive(Clone)]
@@ -28,6 +30,8 @@ pub struct Answer {
     pub bytes: Vec<u8>,
     /// The body as JSON; null where it is none.
     pub body: Value,
+    /// From the request to the end of the body.
+    pub took: Duration,
 }
 
 impl Rest {
@@ -69,20 +73,38 @@ impl Rest {
 
     /// `POST /files` with one part `file`, declared as `declared` (a media type the server must not believe).
     pub async fn upload(&self, name: &str, declared: &str, bytes: Vec<u8>) -> Answer {
-        let part = Part::bytes(bytes).file_name(name.to_owned()).mime_str(declared).expect("a media type");
-        Answer::of(self.request(Method::POST, "/files").multipart(Form::new().part("file", part))).await
+        let part = || Part::bytes(bytes.clone()).file_name(name.to_owned()).mime_str(declared).expect("a media type");
+        Answer::asking(|| self.request(Method::POST, "/files").multipart(Form::new().part("file", part()))).await
     }
 }
 
 impl Answer {
-    /// Sends the request and reads the whole answer.
+    /// Sends the request and reads the whole answer. While the server waits for its disk in vain, the same request is sent again when
+    /// it says.
     pub async fn of(request: RequestBuilder) -> Self {
+        Self::asking(|| request.try_clone().expect("a body that is no stream")).await
+    }
+
+    async fn asking(request: impl Fn() -> RequestBuilder) -> Self {
+        for _ in 1..TRIES {
+            let answer = Self::once(request()).await;
+            match again(&answer.body, answer.took) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return answer,
+            }
+        }
+        Self::once(request()).await
+    }
+
+    /// Sends the request once, and gives what it is answered, `unavailable` or not.
+    pub async fn once(request: RequestBuilder) -> Self {
+        let asked = Instant::now();
         let response = request.send().await.expect("an answer");
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let bytes = response.bytes().await.expect("a whole body").to_vec();
         let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Self { status, headers, bytes, body }
+        Self { status, headers, bytes, body, took: asked.elapsed() }
     }
 
     /// The body of an answer that must have this status.

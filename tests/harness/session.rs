@@ -1,12 +1,12 @@
 //! One WebSocket connection, heard by a task of its own, so that pings are answered while a test does something else.
 
 use super::matching::matches;
-use super::process::PATIENCE;
+use super::process::{PATIENCE, TRIES, again};
 use futures_util::{SinkExt, StreamExt, stream::SplitSink};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -121,13 +121,26 @@ impl Session {
         self.text(frame.to_string()).await;
     }
 
-    /// Sends a frame with an `id` (its own, or a fresh one) and gives the one reply to it.
+    /// Sends a frame with an `id` (its own, or a fresh one) and gives the one reply to it. While the server waits for its disk in vain, the
+    /// same frame is sent again when it says.
     pub async fn ask(&mut self, mut frame: Value) -> Value {
         if frame.get("id").is_none() {
             frame["id"] = json!(next_id());
         }
+        for _ in 1..TRIES {
+            let asked = Instant::now();
+            let reply = self.ask_once(&frame).await;
+            match again(&reply, asked.elapsed()) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return reply,
+            }
+        }
+        self.ask_once(&frame).await
+    }
+
+    async fn ask_once(&mut self, frame: &Value) -> Value {
         let id = frame["id"].clone();
-        self.tell(frame).await;
+        self.tell(frame.clone()).await;
         self.expect(json!({ "id": id })).await
     }
 

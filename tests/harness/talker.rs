@@ -1,14 +1,22 @@
 //! A client for load: it acks what it is given, keeps little, and survives the death of the server.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    net::TcpStream,
+    time::{sleep, timeout},
+};
 use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
     tungstenite::{Message, handshake::client::generate_key, http::Request, protocol::WebSocketConfig},
 };
+
+use super::process::{TRIES, again};
 
 /// Longer than anything here takes.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -62,16 +70,29 @@ impl Talker {
         Ok(talker)
     }
 
-    /// Sends a frame, with an `id` of its own or a fresh one, and gives the reply.
+    /// Sends a frame, with an `id` of its own or a fresh one, and gives the reply. While the server waits for its disk in vain, the same
+    /// frame is sent again when it says.
     pub async fn ask(&mut self, mut frame: Value) -> Result<Value, Gone> {
         if frame.get("id").is_none() {
             self.next += 1;
             frame["id"] = json!(format!("ask-{}", self.next));
         }
-        let id = frame["id"].as_str().expect("ids are strings").to_owned();
-        self.tell(&frame).await?;
+        for _ in 1..TRIES {
+            let asked = Instant::now();
+            let reply = self.ask_once(&frame).await?;
+            match again(&reply, asked.elapsed()) {
+                Some(pause) => sleep(pause).await,
+                None => return Ok(reply),
+            }
+        }
+        self.ask_once(&frame).await
+    }
+
+    async fn ask_once(&mut self, frame: &Value) -> Result<Value, Gone> {
+        let id = frame["id"].as_str().expect("ids are strings");
+        self.tell(frame).await?;
         loop {
-            if let Some(reply) = self.replies.remove(&id) {
+            if let Some(reply) = self.replies.remove(id) {
                 return Ok(reply);
             }
             self.hear().await?;

@@ -1,6 +1,7 @@
 //! A client that writes WebSocket frames byte by byte (RFC 6455, section 5), to say what no library would.
 
 use super::process::PATIENCE;
+use super::rest::Rest;
 use serde_json::Value;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
@@ -102,6 +103,8 @@ impl Wire {
 
     /// Connects and logs in.
     pub async fn login(base: &str, token: &str) -> Self {
+        // Who is known is let in without a write, however slow the disk and however short a heartbeat.
+        Rest::new(base, Some(token)).get("/me").await.expect(200);
         let mut wire = Self::open(base).await;
         wire.send(&WireFrame::new(WireFrame::TEXT, format!(r#"{{"type":"login","id":"login","token":"{token}"}}"#)))
             .await;

@@ -11,22 +11,27 @@ use shopbell::{
     domain::{
         command::{Act, Target},
         ids::ConversationId,
+        refusal::Refusal,
     },
     store::journal::{Answer, Entry, Writer},
 };
+use shopbell_harness::PATIENCE;
 
 use super::scene::{Scene, all_told, shop, told, within};
 
-/// Commits until nothing is left over, as a lane does: what is put off leads the next batch.
+/// Commits until nothing is left over, as a lane does: what is put off leads the next batch. What is unavailable on a machine that stands
+/// still is sent again, as clients do.
 fn finish(writer: &mut Writer, batch: Vec<Entry>) -> Vec<Answer> {
     let mut answers: Vec<Option<Answer>> = batch.iter().map(|_| None).collect();
     let mut waiting: Vec<(usize, Entry)> = batch.into_iter().enumerate().collect();
+    let end = Instant::now() + PATIENCE;
     while !waiting.is_empty() {
         let (places, mut entries): (Vec<usize>, Vec<Entry>) = waiting.drain(..).unzip();
         let came = writer.commit(&mut entries);
         for ((place, entry), answer) in places.into_iter().zip(entries).zip(came) {
             match answer {
                 Answer::Later => waiting.push((place, entry)),
+                Answer::Refused(Refusal::Unavailable { .. }) if Instant::now() < end => waiting.push((place, entry)),
                 answer => answers[place] = Some(answer),
             }
         }

@@ -199,8 +199,8 @@ struct Phase {
 
 /// What one second of a phase showed.
 struct Second {
-    /// The others' ack, in milliseconds.
-    p99: f64,
+    /// The others' ack, in milliseconds. None where nobody sent: all waited for a disk that stood still.
+    p99: Option<f64>,
     /// What other processes of this machine used, in ticks of 10 ms.
     ticks_of_others: u64,
 }
@@ -210,12 +210,13 @@ impl Phase {
     /// which other processes took least), and the processors that those took then.
     fn until(&self, end: Instant) -> (f64, f64) {
         let count = (end - self.begun).as_secs_f64().ceil() as usize;
-        let mut seconds: Vec<&Second> = self.seconds.iter().take(count).collect();
-        seconds.sort_by_key(|second| second.ticks_of_others);
+        let mut seconds: Vec<(u64, f64)> =
+            self.seconds.iter().take(count).filter_map(|second| Some((second.ticks_of_others, second.p99?))).collect();
+        seconds.sort_by_key(|(ticks_of_others, _)| *ticks_of_others);
         seconds.truncate(seconds.len().div_ceil(2));
-        let ticks: u64 = seconds.iter().map(|second| second.ticks_of_others).sum();
+        let ticks: u64 = seconds.iter().map(|(ticks_of_others, _)| ticks_of_others).sum();
         let others = ticks as f64 / 100.0 / seconds.len() as f64;
-        (quantile(&mut seconds.into_iter().map(|second| second.p99).collect::<Vec<_>>(), 0.5), others)
+        (quantile(&mut seconds.into_iter().map(|(_, p99)| p99).collect::<Vec<_>>(), 0.5), others)
     }
 }
 
@@ -262,7 +263,7 @@ async fn phase(node: &TestNode, name: &str, to: &str, count: usize, messages: us
         }
     }
     let seconds = ticks.windows(2).zip(&mut by_second).map(|(ticks, times)| Second {
-        p99: quantile(times, 0.99),
+        p99: (!times.is_empty()).then(|| quantile(times, 0.99)),
         ticks_of_others: ticks[1].saturating_sub(ticks[0]),
     });
     let seconds = seconds.collect();

@@ -110,7 +110,7 @@ async fn what_takes_too_long_is_unavailable() {
     let message = json!({"id": "1", "to": {"shop": "acme"}, "content": {"kind": "text", "text": "hi"}});
     for (method, path) in [(Method::GET, "/me"), (Method::GET, "/conversations"), (Method::POST, "/messages")] {
         let began = Instant::now();
-        let answer = shopbell_harness::Answer::of(b1.request(method, path).json(&message)).await;
+        let answer = shopbell_harness::Answer::once(b1.request(method, path).json(&message)).await;
         assert_eq!(answer.header("retry-after"), "1", "{path}");
         answer.refused(503, "unavailable");
         assert!(began.elapsed() < Duration::from_secs(4), "{path}: {:?}", began.elapsed());

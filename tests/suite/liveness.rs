@@ -47,6 +47,8 @@ fn expiring(uid: &str, seconds: i64) -> String {
 #[tokio::test]
 async fn a_token_that_expires_ends_its_session_after_a_notice() {
     let node = TestNode::start().await;
+    // Who is known is let in without a write.
+    node.rest("b1").get("/me").await.expect(200);
     let mut session = Session::open(node.base()).await;
     session.tell(json!({"type": "login", "id": "in", "token": expiring("b1", 3)})).await;
     session.expect(json!({"type": "welcome"})).await;
@@ -58,6 +60,7 @@ async fn a_token_that_expires_ends_its_session_after_a_notice() {
 #[tokio::test]
 async fn logging_in_again_extends_the_session() {
     let node = TestNode::start().await;
+    node.rest("b1").get("/me").await.expect(200);
     let mut session = Session::open(node.base()).await;
     session.tell(json!({"type": "login", "id": "in", "token": expiring("b1", 2)})).await;
     session.expect(json!({"type": "welcome"})).await;

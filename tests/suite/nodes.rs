@@ -157,7 +157,7 @@ async fn those_who_wait_move_up_whatever_their_node() {
     second.opens("acme", "two").await;
     second.expect(at(2)).await;
     a1.claim(conversation).await;
-    second.expect_within(at(1), Duration::from_secs(12)).await;
+    second.expect_within(at(1), Duration::from_secs(20)).await;
 }
 
 #[tokio::test]

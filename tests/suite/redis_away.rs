@@ -28,14 +28,20 @@ async fn people_talk_on_while_redis_is_silent() {
     let node = TestNode::builder().redis(&redis).start().await;
     let (mut a1, mut b1, conversation) = talking(&node).await;
     redis.freeze();
-    let started = Instant::now();
+    let mut times = Vec::new();
     for n in 0..10 {
+        let started = Instant::now();
         b1.say("acme", &format!("q{n}")).await;
         a1.hears(&format!("q{n}")).await;
+        times.push(started.elapsed());
+        let started = Instant::now();
         a1.say(conversation, &format!("a{n}")).await;
         b1.hears(&format!("a{n}")).await;
+        times.push(started.elapsed());
     }
-    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+    // The disk may hold up one or two of them; Redis would hold up each.
+    times.sort_unstable();
+    assert!(times[10] < Duration::from_millis(150), "{times:?}");
     redis.thaw();
 }
 

@@ -37,8 +37,8 @@ impl Scene {
     /// A connection that is logged in as `uid`, with nothing else known of it.
     pub async fn session(&self, uid: &str) -> Session {
         let mut session = Session::open(self.node.base()).await;
-        session.tell(json!({"type": "login", "id": "login", "token": self.node.token(uid)})).await;
-        session.expect(json!({"type": "welcome", "id": "login"})).await;
+        let welcome = session.ask(json!({"type": "login", "token": self.node.token(uid)})).await;
+        assert_eq!(welcome["type"], "welcome", "{welcome}");
         session.expect(json!({"type": "flushed"})).await;
         session
     }

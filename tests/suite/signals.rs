@@ -122,13 +122,13 @@ async fn who_moves_up_is_told_but_not_more_often_than_every_ten_seconds() {
     let mut a1 = node.agent("acme", "a1").await;
     let (mut b1, mut b2) = (node.buyer("b1").await, node.buyer("b2").await);
     let first = b1.opens("acme", "hi").await;
+    let before = Instant::now();
     b2.opens("acme", "hi").await;
     let place = |place: u64| json!({"type": "notice", "code": "queue_position", "position": place});
     b2.expect(place(2)).await;
-    let told = Instant::now();
     a1.claim(first).await;
     b2.expect_within(place(1), Duration::from_secs(20)).await;
-    assert!(told.elapsed() > Duration::from_millis(9_500), "{:?}", told.elapsed());
+    assert!(before.elapsed() >= Duration::from_secs(10), "{:?}", before.elapsed());
 }
 
 #[tokio::test]
@@ -162,6 +162,7 @@ async fn who_asks_an_empty_shop_is_told_so() {
 async fn news_of_a_claimed_conversation_is_merged_and_the_last_always_comes() {
     let mut scene = Scene::set(TestNode::builder()).await;
     let mut a2 = scene.node.agent("acme", "a2").await;
+    let began = Instant::now();
     for n in 2..=20 {
         scene.b1.say("acme", &n.to_string()).await;
         scene.a1.hears(&n.to_string()).await;
@@ -172,7 +173,8 @@ async fn news_of_a_claimed_conversation_is_merged_and_the_last_always_comes() {
     let summary = a2.expect(last).await["conversation"].take();
     assert_eq!(summary["last_message"]["content"]["text"], "20");
     let earlier = a2.take_all(news.clone()).await;
-    assert!(earlier.len() <= 4, "merged to one a second: {}", earlier.len());
+    let took = began.elapsed();
+    assert!(earlier.len() as u64 <= took.as_secs() + 1, "merged to one a second: {} in {took:?}", earlier.len());
     scene.a1.silence(news.clone()).await;
     scene.b1.silence(news).await;
 }
