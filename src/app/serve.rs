@@ -73,6 +73,9 @@ use crate::{
 /// Connections that may wait to be accepted: when a node dies, all of its clients come at once, and one too many waits a second for its next
 /// try. The kernel has the last word (`net.core.somaxconn`).
 const BACKLOG: i32 = 4_096;
+/// How long the server before may still have the database. PostgreSQL keeps the connection of a machine that is gone for 10 s
+/// (`tcp_user_timeout`, `docs/operations.md`).
+const HANDED_OVER: Duration = Duration::from_secs(12);
 /// How often the log is moved into the database file.
 const CHECKPOINT: Duration = Duration::from_secs(1);
 /// How long a drain may take before the process ends all the same. What was answered with `ok` is on disk in any case.
@@ -106,7 +109,7 @@ pub enum Error {
 pub async fn run(config: Config, with_demo: bool) -> Result<(), Error> {
     let location = config.location()?;
     // Nodes know of each other through Redis: without it there is one.
-    let _lock = location.lock(config.redis.is_some())?;
+    let _lock = location.lock_after_another(config.redis.is_some(), HANDED_OVER)?;
     let mut db = location.writer()?;
     let migrated = migrate(&mut db)?;
     if migrated > 0 {

@@ -4,7 +4,7 @@ use std::{
     fs::{File, OpenOptions},
     sync::mpsc::{self, RecvTimeoutError, Sender},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use diesel::{PgConnection, QueryResult, RunQueryDsl, dsl::sql, select, sql_types::Bool};
@@ -17,6 +17,9 @@ use super::{
 
 /// How often it is seen to that a lock on PostgreSQL is still held: it goes with its connection.
 const RENEWAL: Duration = Duration::from_secs(2);
+
+/// How often a database is tried that another server has.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Held by a server; released when the process ends, however it ends.
 #[derive(Debug)]
@@ -47,9 +50,25 @@ impl Location {
             Location::Postgres(server) => hold(server.clone(), shared),
         }
     }
-}
 
-impl Location {
+    /// The same for the server that comes after one that is ending, or was killed a moment ago: what it held is given back once the database
+    /// has seen that it is gone.
+    ///
+    /// # Errors
+    /// [`Error::InUse`] where another server has it for longer than `patience`.
+    pub fn lock_after_another(&self, shared: bool, patience: Duration) -> Result<Lock, Error> {
+        let end = Instant::now() + patience;
+        let mut lock = self.lock(shared);
+        if matches!(lock, Err(Error::InUse(_))) {
+            tracing::warn!(?patience, "another server has the database: waiting for its end");
+        }
+        while matches!(lock, Err(Error::InUse(_))) && Instant::now() < end {
+            thread::sleep(LOOK);
+            lock = self.lock(shared);
+        }
+        lock
+    }
+
     /// Takes a database that is there already: nothing is made where it should be.
     ///
     /// # Errors

@@ -89,7 +89,7 @@ impl NodeBuilder {
     /// Starts `serve` where it must not start: waits for its end.
     pub fn fails(&self) -> Finished {
         let mut child = self.command(&self.args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("runs");
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + 5 * PATIENCE;
         while child.try_wait().expect("a state").is_none() {
             if Instant::now() > end {
                 child.kill().expect("killed");

@@ -1,5 +1,10 @@
 //! What a database must be like for a server to start on it, and who may start.
 
+use std::{
+    thread::{sleep, spawn},
+    time::{Duration, Instant},
+};
+
 use diesel::{QueryableByName, RunQueryDsl, connection::SimpleConnection, sql_query, sql_types};
 use shopbell::{
     domain::ids::Timestamp,
@@ -89,17 +94,14 @@ fn two_servers_share_a_database_only_where_they_may() {
         let own = place.location.lock(false).unwrap();
         assert!(matches!(place.location.lock(false), Err(Error::InUse(_))));
         assert!(matches!(place.location.lock(true), Err(Error::InUse(_))), "nor one that would share");
-        drop(own);
-        let freed = || place.location.lock(true).ok();
-        let shared = shopbell_harness::PATIENCE;
-        let end = std::time::Instant::now() + shared;
-        let first = loop {
-            if let Some(lock) = freed() {
-                break lock;
-            }
-            assert!(std::time::Instant::now() < end, "the lock is not released");
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        };
+        let refused = place.location.lock_after_another(true, Duration::from_millis(100));
+        assert!(matches!(refused, Err(Error::InUse(_))), "not for ever");
+        let ending = spawn(|| {
+            sleep(Duration::from_millis(300));
+            drop(own);
+        });
+        let first = place.location.lock_after_another(true, shopbell_harness::PATIENCE).unwrap();
+        ending.join().unwrap();
         assert_eq!(place.location.lock(true).is_ok(), place.location.is_postgres());
         assert!(matches!(place.location.lock(false), Err(Error::InUse(_))));
         drop(first);
@@ -114,10 +116,10 @@ fn a_lock_outlives_a_restart_of_postgresql() {
     let _held = place.location.lock(false).unwrap();
     postgres.kill();
     postgres.start_again();
-    let end = std::time::Instant::now() + shopbell_harness::PATIENCE;
+    let end = Instant::now() + shopbell_harness::PATIENCE;
     while place.location.lock(false).is_ok() {
-        assert!(std::time::Instant::now() < end, "anybody may take the database");
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        assert!(Instant::now() < end, "anybody may take the database");
+        sleep(Duration::from_millis(50));
     }
 }
 
@@ -172,10 +174,10 @@ fn a_role_or_a_database_that_forgets_is_refused() {
     assert_eq!(refused(&location), None, "without standbys, as good as on");
     postgres.ask("postgres", "ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
     postgres.ask("postgres", "SELECT pg_reload_conf()");
-    let end = std::time::Instant::now() + shopbell_harness::PATIENCE;
+    let end = Instant::now() + shopbell_harness::PATIENCE;
     while refused(&location).is_none() {
-        assert!(std::time::Instant::now() < end, "it does not wait for its standbys, and is taken");
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        assert!(Instant::now() < end, "it does not wait for its standbys, and is taken");
+        sleep(Duration::from_millis(20));
     }
     assert_eq!(refused(&location), Some(("synchronous_commit", "local".to_owned())));
 }

@@ -1,6 +1,8 @@
 //! The command line: configuration, tokens, operators, migrations (the contract's section 5).
 
-use shopbell_harness::{Rest, TestNode, TestPostgres, json};
+use std::time::Duration;
+
+use shopbell_harness::{Rest, TestNode, TestPostgres, json, signal};
 
 use super::stored::Stored;
 
@@ -101,11 +103,24 @@ async fn a_second_node_on_the_same_database_is_refused_without_redis() {
     let mut node = TestNode::start().await;
     let refused = node.sibling().fails();
     assert!(refused.code.is_some_and(|code| code != 0), "{refused:?}");
-    assert!(!refused.stderr.is_empty(), "it says why");
+    assert!(refused.stderr.contains("another server uses"), "{refused:?}");
     node.buyer("b1").await.settle().await;
     // After a kill the next one starts.
     node.restart().await;
     node.buyer("b1").await.settle().await;
+}
+
+#[tokio::test]
+async fn a_server_waits_for_the_end_of_the_one_before() {
+    let node = TestNode::start().await;
+    let before = node.pid();
+    signal(before, "STOP");
+    let killed = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(500));
+        signal(before, "KILL");
+    });
+    node.sibling().start().await.buyer("b1").await.settle().await;
+    killed.join().unwrap();
 }
 
 #[tokio::test]

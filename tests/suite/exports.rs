@@ -275,7 +275,7 @@ async fn begin(node: &TestNode, url: &str) -> TcpStream {
 
 #[tokio::test]
 async fn who_takes_nothing_any_more_gives_its_place_back() {
-    let builder = TestNode::builder().set("limits.download_stall", "1s");
+    let builder = TestNode::builder().set("limits.download_stall", "3s");
     let until = ["--until", "2026-11-20T00:00:00Z"];
     let seed = ["seed", "--shops", "1", "--conversations", "50", "--messages", "10000", until[0], until[1]];
     let seeded = builder.run(&seed);
