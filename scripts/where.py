@@ -56,8 +56,12 @@ def server_and_generator():
 
 
 def threads(pid):
-    """Name and CPU seconds of each thread."""
-    every = {int(task): fields(f"/proc/{pid}/task/{task}/stat") for task in os.listdir(f"/proc/{pid}/task")}
+    """Name and CPU seconds of each thread; ends this program where the process has ended, as in a run of a moment."""
+    try:
+        every = {int(task): fields(f"/proc/{pid}/task/{task}/stat") for task in os.listdir(f"/proc/{pid}/task")}
+    except FileNotFoundError:
+        print("{}")
+        sys.exit()
     return {task: (name, cpu) for task, (name, _, cpu) in every.items()}
 
 
