@@ -24,7 +24,7 @@ use super::{
 use crate::{
     domain::{
         command::{Act, Command, Outcome, Target},
-        ids::{ConversationId, Seq, Timestamp},
+        ids::{ConversationId, Seq, Timestamp, UserId},
         offline::{Fullness, Op, Unavailable},
         refusal::Refusal,
     },
@@ -262,21 +262,14 @@ async fn release_abandoned(node: &Node, grace: Grace, clean: bool) -> Result<(),
     let orphans = node.read(conversations::orphaned_claims).await?;
     let answered_before = Timestamp(super::now().0 - ms(grace.bot));
     let unanswered = node.read(move |db| nodes::unanswered_claims(db, answered_before)).await?;
-    let away = abandoned.into_iter().chain(orphans).map(|claim| (claim, false));
+    for claim in abandoned.into_iter().chain(orphans) {
+        lose_claimant(node, claim, Asked::Nobody).await?;
+    }
     let mut losing = Vec::new();
-    for ((conversation, claim_version, claimant), is_bots) in
-        away.chain(unanswered.into_iter().map(|claim| (claim, true)))
-    {
-        let Some(user) = node.read(move |db| users::by_id(db, claimant)).await? else { continue };
-        let route = node.route(&Target::Conversation(conversation), claimant).await?;
-        let act = Act::LoseClaimant { conversation, claim_version };
-        let mut asked = Asked::Nobody;
-        if is_bots {
-            let (call, reply) = oneshot::channel();
-            asked = Asked::Call(call);
-            losing.push(reply);
-        }
-        route.give(Do { command: Command { by: user.person(), at: super::now(), act }, asked, permit: None });
+    for claim in unanswered {
+        let (call, reply) = oneshot::channel();
+        lose_claimant(node, claim, Asked::Call(call)).await?;
+        losing.push(reply);
     }
     for reply in losing {
         // Another node may have been faster; and what is not written now is found again.
@@ -284,5 +277,17 @@ async fn release_abandoned(node: &Node, grace: Grace, clean: bool) -> Result<(),
             metrics::counter!("shopbell_bot_claims_lost_total").increment(1);
         }
     }
+    Ok(())
+}
+
+async fn lose_claimant(
+    node: &Node,
+    (conversation, claim_version, claimant): (ConversationId, i64, UserId),
+    asked: Asked,
+) -> Result<(), Refusal> {
+    let Some(user) = node.read(move |db| users::by_id(db, claimant)).await? else { return Ok(()) };
+    let route = node.route(&Target::Conversation(conversation), claimant).await?;
+    let act = Act::LoseClaimant { conversation, claim_version };
+    route.give(Do { command: Command { by: user.person(), at: super::now(), act }, asked, permit: None });
     Ok(())
 }

@@ -2,13 +2,17 @@
 //!
 //! | file | what it does |
 //! | --- | --- |
-//! | `login` | token to identity, registration, what is due |
+//! | `identity` | token or API key to identity |
+//! | `login` | registration, `welcome`, frames that wait for it |
+//! | `due` | what awaits who logs in |
 //! | `commands` | frames to commands and hints, replies to frames |
 //! | `reads` | inbox and history |
 //! | `delivery` | messages to the client, within the window; repeats |
 
 mod commands;
 mod delivery;
+mod due;
+mod identity;
 mod login;
 mod reads;
 
@@ -20,7 +24,7 @@ use std::{
 
 use actix::prelude::*;
 
-pub use login::{Identity, identify, identify_for_socket, identify_whoever};
+pub use identity::{Identity, identify, identify_for_socket, identify_whoever};
 pub use reads::{history, marked, visible, with_side};
 
 use super::{
@@ -74,7 +78,7 @@ pub struct Session {
 /// How far a session has come.
 enum Phase {
     /// Not logged in. The token of the upgrade request, if it had one, has been checked already.
-    Anonymous(Option<Box<login::Identity>>),
+    Anonymous(Option<Box<Identity>>),
     /// A token is being looked into, or what is due is being read; frames wait.
     Entering {
         pending: VecDeque<Incoming>,
@@ -128,7 +132,7 @@ impl RouteKey {
 
 impl Session {
     /// A session that may have brought its identity with the upgrade request.
-    pub fn new(node: Arc<Node>, language: Language, identity: Option<login::Identity>) -> Session {
+    pub fn new(node: Arc<Node>, language: Language, identity: Option<Identity>) -> Session {
         let now = Instant::now();
         let limits = &node.settings.limits;
         let frames = Bucket::new(limits.frames_per_second, limits.frames_per_second, now);
