@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { launch, need, stillness, url } from './people.mjs';
+import { Buyer, launch, need, stillness, url, WAITS_MS } from './people.mjs';
 
 const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const browser = await launch();
@@ -13,12 +13,22 @@ let looked = 0;
 
 async function open(options) {
   const page = await (await browser.newContext(options)).newPage();
-  page.setDefaultTimeout(15_000);
+  page.setDefaultTimeout(WAITS_MS);
   return page;
+}
+
+/** Waits until what moves, and has an end, has come to it: colours on their way are nobody's to read. */
+async function atRest(page) {
+  await page.evaluate(async () => {
+    const roots = [document, ...[...document.querySelectorAll('*')].flatMap((element) => element.shadowRoot ?? [])];
+    const moving = roots.flatMap((root) => root.getAnimations()).filter((animation) => animation.effect.getComputedTiming().endTime < Infinity);
+    await Promise.allSettled(moving.map((animation) => animation.finished));
+  });
 }
 
 async function look(page, what) {
   await page.evaluate(axe);
+  await atRest(page);
   const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
   looked++;
   for (const { id, help, nodes } of violations) {
@@ -35,6 +45,7 @@ try {
   for (const way of WAYS) {
     const name = `${way.locale}, ${way.colorScheme}, ${way.viewport.width} px`;
     const buyer = await open(way);
+    const person = await Buyer.at(buyer, 'buyer');
     await buyer.goto(`${url}/demo`);
     await look(buyer, `demo, ${name}`);
     if (await buyer.locator('.launcher').isVisible()) await buyer.locator('.launcher').click();
@@ -44,6 +55,12 @@ try {
     await buyer.locator('.tick[data-state=stored]').waitFor();
     await buyer.locator('.smile').click();
     await look(buyer, `widget, ${name}`);
+    await person.losesNetwork();
+    await person.says(`${said}, on its way`);
+    await buyer.locator('.row.pending').waitFor();
+    await look(buyer, `widget without a network, ${name}`);
+    person.regainsNetwork();
+    await person.seesTick(`${said}, on its way`, 'stored');
 
     const agent = await open(way);
     await agent.goto(`${url}/agent`);

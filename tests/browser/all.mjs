@@ -19,8 +19,9 @@ function tell(name) {
   for (const stream of [story.stdout, story.stderr]) stream.on('data', (text) => said.push(text));
   return new Promise((resolve) => {
     story.on('close', (code) => {
-      console.log(`\n--- ${name} (${Math.round((performance.now() - began) / 1_000)} s)\n${Buffer.concat(said).toString().trimEnd()}`);
-      if (code) failed.push(name);
+      const told = `\n--- ${name} (${Math.round((performance.now() - began) / 1_000)} s)\n${Buffer.concat(said).toString().trimEnd()}`;
+      console.log(told);
+      if (code) failed.push({ name, told });
       resolve();
     });
   });
@@ -34,5 +35,6 @@ async function tellAll(names, together) {
 
 await tellAll(chosen(TOLD), Math.max(2, availableParallelism()));
 await tellAll(chosen(MEASURED), 1);
-if (failed.length) console.error(`\nFAILED: ${failed.join(', ')}`);
+// Said once more, as the last of all: who reads the end of a long run's output finds why.
+if (failed.length) console.error(`${failed.map(({ told }) => told).join('\n')}\n\nFAILED: ${failed.map(({ name }) => name).join(', ')}`);
 process.exitCode = failed.length ? 1 : 0;

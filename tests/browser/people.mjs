@@ -6,6 +6,9 @@ import { need, url } from './server.mjs';
 
 export { need, url };
 
+/** How long a step may take, ms: machines are shared. */
+export const WAITS_MS = 15_000;
+
 export async function launch() {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
@@ -39,7 +42,7 @@ export class Person {
   constructor(name, page) {
     this.name = name;
     this.page = page;
-    page.setDefaultTimeout(10_000);
+    page.setDefaultTimeout(WAITS_MS);
     page.on('pageerror', (error) => this.faults.push(`${name}: ${error.message}`));
     page.on('console', (line) => {
       if (line.type() === 'error' && /Content Security Policy|Refused to/.test(line.text())) this.faults.push(`${name}: ${line.text()}`);
