@@ -22,6 +22,8 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 /// How long a server may take to let somebody in, before the next one is tried.
 const ENTRY: Duration = Duration::from_secs(2);
+/// How long somebody who did not get in waits before the next try: the first time, and at most; with no word of the server's.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(800));
 /// After what silence a user takes a connection for dead.
 const SILENCE: Duration = Duration::from_secs(3);
 
@@ -33,6 +35,13 @@ type Socket = WebSocketStream<TcpStream>;
 
 /// The connection has ended.
 struct Gone;
+
+/// Somebody did not get in.
+#[derive(Default)]
+struct Outside {
+    /// The server has said when to try again.
+    told: Option<Duration>,
+}
 
 /// One who talks.
 pub struct User {
@@ -93,12 +102,19 @@ impl User {
     }
 
     pub async fn live(mut self) {
+        let mut failures = 0;
         while *self.phase.borrow() != Phase::Leave {
-            let Some((mut socket, early)) = self.arrive().await else {
-                self.door += 1;
-                sleep(Duration::from_millis(self.random.random_range(20..80))).await;
-                continue;
+            let (mut socket, early) = match self.arrive().await {
+                Ok(arrived) => arrived,
+                Err(Outside { told }) => {
+                    self.door += 1;
+                    let backoff = (BACKOFF.0 * 2_u32.pow(failures)).min(BACKOFF.1);
+                    failures = (failures + 1).min(8);
+                    sleep(told.unwrap_or(backoff).mul_f64(self.random.random_range(0.5..1.0))).await;
+                    continue;
+                }
             };
+            failures = 0;
             let stayed = self.talk(&mut socket, early).await;
             if stayed.is_ok() {
                 self.write(json!({"event": "end"}));
@@ -113,34 +129,36 @@ impl User {
     }
 
     /// Connects to the node whose turn it is, and logs in; gives also the events that have come before `welcome`.
-    async fn arrive(&mut self) -> Option<(Socket, Vec<Value>)> {
+    async fn arrive(&mut self) -> Result<(Socket, Vec<Value>), Outside> {
         let node = self.door % self.stage.doors.len();
         let base = self.stage.doors[node].lock().expect("no panic").clone();
         let end = Instant::now() + ENTRY;
-        let mut socket = timeout_at(end, connect(&base)).await.ok()??;
+        let mut socket = timeout_at(end, connect(&base)).await.ok().flatten().ok_or(Outside::default())?;
         let login = json!({"type": "login", "id": "login", "token": self.token});
-        socket.send(Message::text(login.to_string())).await.ok()?;
+        socket.send(Message::text(login.to_string())).await.map_err(|_| Outside::default())?;
         let mut early = Vec::new();
         loop {
-            let Ok(Some(Ok(message))) = timeout_at(end, socket.next()).await else { return None };
+            let Ok(Some(Ok(message))) = timeout_at(end, socket.next()).await else { return Err(Outside::default()) };
             let Message::Text(text) = message else { continue };
             let frame: Value = serde_json::from_str(&text).expect("the server sends JSON");
             match (frame["type"].as_str(), frame["code"].as_str()) {
                 (Some("welcome"), _) => break,
-                (_, Some("unavailable")) if frame["retry_after_ms"].is_u64() => return None,
+                (_, Some("unavailable")) if frame["retry_after_ms"].is_u64() => {
+                    return Err(Outside { told: frame["retry_after_ms"].as_u64().map(Duration::from_millis) });
+                }
                 // A session hears of events from when it is registered.
                 (Some("notice"), _) => {}
                 (Some("conversation"), _) => early.push(frame),
                 _ => {
                     self.stage.ledger.odd(format!("login got {frame}"));
-                    return None;
+                    return Err(Outside::default());
                 }
             }
         }
         self.sessions += 1;
         self.session = format!("{}/{}", self.uid, self.sessions);
         self.write(json!({"event": "open", "user": self.uid, "node": format!("n{node}")}));
-        Some((socket, early))
+        Ok((socket, early))
     }
 
     /// One session, to the end of the connection or to that of the run.
