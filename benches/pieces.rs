@@ -13,7 +13,7 @@ use divan::{Bencher, black_box, counter::ItemsCount};
 use shopbell::{
     domain::{
         audience,
-        batch::Batcher,
+        batch::{Batcher, Company},
         command::Message,
         conversation::{Conversation, Deed, Parties, Speaker, Standing},
         cursor::Which,
@@ -101,7 +101,7 @@ fn the_audience_of_a_message(bencher: Bencher, agents: i64) {
 /// Through the queue, for each entry of a batch of so many.
 #[divan::bench(args = [1, 100, 1_000])]
 fn group_commit(bencher: Bencher, entries: usize) {
-    let mut batcher = Batcher::new(20_000, 1_000);
+    let mut batcher = Batcher::new(20_000, 1_000, Company::AsMuch);
     bencher.counter(ItemsCount::new(entries)).bench_local(|| {
         for entry in 0..entries {
             batcher.push(entry).expect("there is room");

@@ -2,7 +2,7 @@
 //!
 //! Those who have been told that a large batch is written answer one after the other. Were the first of them written at once, large batches
 //! and tiny ones would take turns, and each costs a transaction: so the next one waits for company, as long as the last one took, or until
-//! it is as large. A writer that is not busy is not made to wait.
+//! it is as large as that was, or a part of it. A writer that is not busy is not made to wait.
 
 use std::{
     collections::VecDeque,
@@ -14,6 +14,15 @@ const LARGE: usize = 16;
 /// No batch waits longer for company.
 const COMPANY: Duration = Duration::from_millis(20);
 
+/// How much company the batch after a large one waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Company {
+    /// As much as that was: fewer transactions are worth more than a writer who is never idle.
+    AsMuch,
+    /// Half of it: what is under way becomes two batches, of which one gathers while the other is written.
+    Half,
+}
+
 /// Entries that wait for a writer with one batch in flight.
 #[derive(Debug)]
 pub struct Batcher<T> {
@@ -22,14 +31,15 @@ pub struct Batcher<T> {
     in_flight: Option<(usize, Instant)>,
     /// The next batch waits to become so large, until then.
     company: Option<(usize, Instant)>,
+    wants: Company,
     capacity: usize,
     largest: usize,
 }
 
 impl<T> Batcher<T> {
     /// At most `capacity` entries wait, and at most `largest` go into one batch.
-    pub fn new(capacity: usize, largest: usize) -> Batcher<T> {
-        Batcher { waiting: VecDeque::new(), in_flight: None, company: None, capacity, largest: largest.max(1) }
+    pub fn new(capacity: usize, largest: usize, wants: Company) -> Batcher<T> {
+        Batcher { waiting: VecDeque::new(), in_flight: None, company: None, wants, capacity, largest: largest.max(1) }
     }
 
     /// Takes an entry, or gives it back when too many wait already.
@@ -78,7 +88,11 @@ impl<T> Batcher<T> {
     pub fn written(&mut self, now: Instant) {
         let Some((size, since)) = self.in_flight.take() else { return };
         let took = now.saturating_duration_since(since).min(COMPANY);
-        self.company = (size >= LARGE).then_some((size, now + took));
+        let company = match self.wants {
+            Company::AsMuch => size,
+            Company::Half => size / 2,
+        };
+        self.company = (size >= LARGE).then_some((company, now + took));
     }
 
     /// The next batch waits for nothing.
@@ -99,7 +113,7 @@ mod tests {
 
     #[test]
     fn what_gathers_while_the_writer_is_busy_is_the_next_batch() {
-        let (mut b, now) = (Batcher::new(4, 3), Instant::now());
+        let (mut b, now) = (Batcher::new(4, 3, Company::AsMuch), Instant::now());
         b.push(1).unwrap();
         assert_eq!(b.next_batch(now), Some(vec![1]), "idle: at once");
         (2..=5).for_each(|n| b.push(n).unwrap());
@@ -115,7 +129,7 @@ mod tests {
 
     #[test]
     fn after_a_large_batch_the_next_one_waits_for_company() {
-        let (mut b, now) = (Batcher::new(1_000, 1_000), Instant::now());
+        let (mut b, now) = (Batcher::new(1_000, 1_000, Company::AsMuch), Instant::now());
         (0..20).for_each(|n| b.push(n).unwrap());
         b.next_batch(now).expect("idle: at once");
         b.written(now + 6 * MS);
@@ -138,8 +152,23 @@ mod tests {
     }
 
     #[test]
+    fn of_two_halves_one_gathers_while_the_other_is_written() {
+        let (mut b, now) = (Batcher::new(1_000, 1_000, Company::Half), Instant::now());
+        (0..40).for_each(|n| b.push(n).unwrap());
+        b.next_batch(now).expect("idle: at once");
+        b.written(now + 6 * MS);
+        (0..19).for_each(|n| b.push(n).unwrap());
+        assert_eq!(b.next_batch(now + 7 * MS), None);
+        b.push(19).unwrap();
+        assert_eq!(b.next_batch(now + 7 * MS).map(|batch| batch.len()), Some(20), "half as large");
+        (20..40).for_each(|n| b.push(n).unwrap());
+        b.written(now + 9 * MS);
+        assert_eq!(b.next_batch(now + 9 * MS).map(|batch| batch.len()), Some(20), "the other half has gathered");
+    }
+
+    #[test]
     fn what_is_put_back_comes_first_and_in_its_order() {
-        let (mut b, now) = (Batcher::new(2, 3), Instant::now());
+        let (mut b, now) = (Batcher::new(2, 3, Company::AsMuch), Instant::now());
         b.push(5).unwrap();
         b.push(6).unwrap();
         b.put_back(vec![3, 4]);

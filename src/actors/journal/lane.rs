@@ -21,7 +21,7 @@ use super::{
 use crate::{
     actors::mail::{Asked, Reply, Written},
     domain::{
-        batch::Batcher,
+        batch::{Batcher, Company},
         command::{Outcome, coalesce},
         refusal::Refusal,
     },
@@ -130,7 +130,7 @@ impl Lane {
     /// # Errors
     /// When there is no thread to be had.
     pub fn start(number: usize, writer: Writer, journal: Addr<Journal>, admission: Admission) -> io::Result<Lane> {
-        let (batcher, writers) = (Batcher::new(CAPACITY, LARGEST), Arc::new(()));
+        let (batcher, writers) = (Batcher::new(CAPACITY, LARGEST, company(&writer)), Arc::new(()));
         let (spare, seat) = (writer.spare(), Seat { lane: number, turn: 0 });
         let send = seat.take(writer, journal.clone(), writers.clone())?;
         let (in_flight, given_up) = (Vec::new(), Vec::new());
@@ -322,6 +322,11 @@ fn refuse(Waiting { entry, back, .. }: Waiting, why: Refusal) {
     if let Some(back) = back {
         back.tell(Err(why));
     }
+}
+
+/// On SQLite the writer does all of the work itself, and must not be idle. PostgreSQL works for other lanes and nodes meanwhile.
+fn company(writer: &Writer) -> Company {
+    if writer.is_embedded() { Company::Half } else { Company::AsMuch }
 }
 
 impl Seat {

@@ -126,6 +126,11 @@ impl Writer {
         }
     }
 
+    /// Whether the database is within this process.
+    pub fn is_embedded(&self) -> bool {
+        !self.location.is_postgres()
+    }
+
     /// One that may take the place of this, if this should stand still; it has no connection yet. On SQLite there is one writer.
     pub fn spare(&self) -> Option<Writer> {
         self.location.is_postgres().then(|| Writer::unconnected(self.location.clone(), self.rules))
