@@ -9,7 +9,11 @@ mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use diesel::{dsl::sql, prelude::*, sql_types::Bool};
+use diesel::{
+    dsl::sql,
+    prelude::*,
+    sql_types::{BigInt, Bool},
+};
 
 pub use self::told::tell;
 use super::{
@@ -125,9 +129,9 @@ fn place(db: &mut Db, packets: &[Packet]) -> QueryResult<()> {
     for packet in packets {
         *counts.entry(packet.shop).or_default() += packet.len();
     }
-    let mut last = BTreeMap::new();
-    for (shop, count) in counts {
-        last.insert(shop, advance(db, shop, count)? - count);
+    let mut last = advance(db, &counts)?;
+    for (shop, count) in &counts {
+        *last.entry(*shop).or_default() -= count;
     }
     let mut placed = Vec::with_capacity(packets.len());
     for packet in packets {
@@ -150,13 +154,32 @@ fn place(db: &mut Db, packets: &[Packet]) -> QueryResult<()> {
     }
 }
 
-/// Takes a shop's next `count` positions; gives the last of them.
-fn advance(db: &mut Db, shop: ShopId, count: Position) -> QueryResult<Position> {
-    if diesel::update(p::table.find(shop.0)).set(p::last.eq(p::last + count)).execute(db)? == 0 {
-        let values = (p::shop_id.eq(shop.0), p::last.eq(count), p::removed.eq(0));
-        diesel::insert_into(p::table).values(values).execute(db)?;
+/// Takes each shop's next positions, so many; gives the last of them.
+fn advance(db: &mut Db, counts: &BTreeMap<ShopId, Position>) -> QueryResult<BTreeMap<ShopId, Position>> {
+    let db = match db {
+        Db::Postgres(db) => {
+            let upsert = "AS k (shop, count) ON CONFLICT (shop_id) DO UPDATE SET last = event_positions.last + excluded.last \
+                          RETURNING shop_id, last";
+            let rows: Vec<(i64, Position)> = unnest::<(BigInt, BigInt)>(
+                "INSERT INTO event_positions (shop_id, last, removed) SELECT k.shop, k.count, 0 FROM",
+            )
+            .column(counts.keys().map(|shop| shop.0))
+            .column(counts.values().copied())
+            .then(upsert)
+            .load(db)?;
+            return Ok(rows.into_iter().map(|(shop, last)| (ShopId(shop), last)).collect());
+        }
+        Db::Sqlite(db) => db,
+    };
+    let mut last = BTreeMap::new();
+    for (shop, count) in counts {
+        if diesel::update(p::table.find(shop.0)).set(p::last.eq(p::last + count)).execute(db)? == 0 {
+            let values = (p::shop_id.eq(shop.0), p::last.eq(count), p::removed.eq(0));
+            diesel::insert_into(p::table).values(values).execute(db)?;
+        }
+        last.insert(*shop, p::table.find(shop.0).select(p::last).first(db)?);
     }
-    p::table.find(shop.0).select(p::last).first(db)
+    Ok(last)
 }
 
 /// What there is of a shop's events: those after `removed`, up to `last`.
@@ -297,7 +320,7 @@ fn unpack(last: Position, lines: &str) -> impl Iterator<Item = (Position, Option
 /// Shops whose oldest events are from before `before`.
 pub fn overdue(db: &mut Db, before: Timestamp) -> QueryResult<Vec<ShopId>> {
     let oldest = "(SELECT e.at FROM events e WHERE e.shop_id = event_positions.shop_id ORDER BY e.last LIMIT 1) < ";
-    let is_overdue = sql::<Bool>(oldest).bind::<diesel::sql_types::BigInt, _>(before.0);
+    let is_overdue = sql::<Bool>(oldest).bind::<BigInt, _>(before.0);
     let ids: Vec<i64> = p::table.filter(is_overdue).order(p::shop_id).select(p::shop_id).load(db)?;
     Ok(ids.into_iter().map(ShopId).collect())
 }
