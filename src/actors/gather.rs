@@ -1,5 +1,5 @@
-//! Questions to the store that many ask at once: one reading answers all that have gathered while the last one went on. Group commit,
-//! for reading.
+//! Questions to the store that many ask at once: one answer is given to all that have gathered while the last one was sought. Group
+//! commit, for reading and for what is made where it is not found.
 
 use std::{collections::HashMap, hash::Hash};
 
@@ -11,7 +11,7 @@ use crate::{
     store::{Db, pool::Readers},
 };
 
-/// How many are answered by one reading.
+/// How many are answered at once.
 const LARGEST: usize = 500;
 
 /// Reads what there is for these keys.
@@ -27,16 +27,26 @@ where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     V: Clone + Send + 'static,
 {
+    /// Starts answering with what is read, on the runtime of the caller.
+    pub fn reading(readers: Readers, read: Read<K, V>) -> Gather<K, V> {
+        Gather::start(move |keys| {
+            let readers = readers.clone();
+            blocking(move || readers.read(|db| read(db, &keys)))
+        })
+    }
+
     /// Starts answering, on the runtime of the caller.
-    pub fn start(readers: Readers, read: Read<K, V>) -> Gather<K, V> {
+    pub fn start<A>(answer: impl Fn(Vec<K>) -> A + 'static) -> Gather<K, V>
+    where
+        A: Future<Output = Result<HashMap<K, V>, Refusal>>,
+    {
         let (ask, mut asked) = mpsc::unbounded_channel::<Asked<K, V>>();
         actix::spawn(async move {
             let mut waiting = Vec::new();
             while asked.recv_many(&mut waiting, LARGEST).await > 0 {
                 let keys: Vec<K> = waiting.iter().map(|(key, _)| key.clone()).collect();
                 metrics::histogram!("shopbell_gathered_reads").record(keys.len() as f64);
-                let readers = readers.clone();
-                let answers = blocking(move || readers.read(|db| read(db, &keys))).await;
+                let answers = answer(keys).await;
                 for (key, back) in waiting.drain(..) {
                     let answer = match &answers {
                         Ok(answers) => Ok(answers.get(&key).cloned()),
@@ -52,7 +62,7 @@ where
     /// The answer for this key; `None` where there is nothing.
     ///
     /// # Errors
-    /// `Unavailable` where the store cannot be read.
+    /// `Unavailable` where the store does not answer.
     pub async fn ask(&self, key: K) -> Result<Option<V>, Refusal> {
         let (back, answer) = oneshot::channel();
         self.0.send((key, back)).map_err(|_| Refusal::BUSY)?;

@@ -31,7 +31,7 @@ use crate::{
     outbound,
     protocol::event::{Heartbeat, Limits},
     socket,
-    store::{self, Db, arrivals, conversations, people::People, pool::Readers, shops},
+    store::{self, Db, arrivals, conversations, people::People, pool::Readers, shops, users::Newcomer},
 };
 
 /// The services of a node. One, shared by all its threads.
@@ -43,6 +43,8 @@ pub struct Node {
     pub direct: Addr<DirectDispatcher>,
     pub offline: Addr<OfflineBox>,
     pub readers: Readers,
+    /// For those who come: whatever else is read, they are let in.
+    pub logins: Readers,
     pub searchers: Searchers,
     /// For what takes long, and is read for nobody who waits in a chat.
     pub background: Background,
@@ -50,6 +52,8 @@ pub struct Node {
     /// Who somebody is, and what awaits somebody who comes: asked by all at once when another node has died.
     pub identities: Gather<Arc<str>, arrivals::Known>,
     pub arrivals: Gather<UserId, arrivals::Arrival>,
+    /// Makes users of those who come for the first time.
+    pub newcomers: Gather<Newcomer, arrivals::Known>,
     pub tokens: Tokens,
     /// For requests to others' servers.
     pub outbound: outbound::Client,
@@ -183,6 +187,18 @@ impl Node {
         read: impl FnOnce(&mut Db) -> diesel::QueryResult<T> + Send + 'static,
     ) -> Result<T, Refusal> {
         let readers = self.readers.clone();
+        blocking(move || readers.read(read)).await
+    }
+
+    /// The same for somebody who comes.
+    ///
+    /// # Errors
+    /// As [`Node::read`].
+    pub async fn read_for_login<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&mut Db) -> diesel::QueryResult<T> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let readers = self.logins.clone();
         blocking(move || readers.read(read)).await
     }
 }

@@ -34,6 +34,7 @@ use crate::{
         redelivery::{Grace, Redelivery},
         retention::{Periods, Retention},
         sequencer::Sequencer,
+        session::newcomers,
         table_lists::TableLists,
         webhooks::{self, Webhooks},
     },
@@ -76,6 +77,8 @@ const BACKLOG: i32 = 4_096;
 /// How long the server before may still have the database. PostgreSQL keeps the connection of a machine that is gone for 10 s
 /// (`tcp_user_timeout`, `docs/operations.md`).
 const HANDED_OVER: Duration = Duration::from_secs(12);
+/// Connections for those who come: one to find out who they are, one for what awaits them.
+const LOGINS: u32 = 2;
 /// How often the log is moved into the database file.
 const CHECKPOINT: Duration = Duration::from_secs(1);
 /// How long a drain may take before the process ends all the same. What was answered with `ok` is on disk in any case.
@@ -236,15 +239,18 @@ async fn start_actors(
     // Positive, and never 0.
     let id = NodeId(rand::random_range(1..i64::MAX));
     let name = node_name(&config.node);
+    let logins = location.readers(LOGINS)?;
     let node = Arc::new(Node {
         id,
-        journal,
+        journal: journal.clone(),
         admission,
         chat,
         direct,
         offline,
-        identities: Gather::start(readers.clone(), arrivals::identities),
-        arrivals: Gather::start(readers.clone(), arrivals::arrivals),
+        identities: Gather::reading(logins.clone(), arrivals::identities),
+        arrivals: Gather::reading(logins.clone(), arrivals::arrivals),
+        newcomers: newcomers(journal.clone()),
+        logins,
         feed: Feed::start(readers.clone()),
         readers,
         searchers: Searchers::new(location.readers(config.searchers)?, config.searchers),

@@ -8,6 +8,7 @@ use super::{
     Db,
     backend::{Both, columns},
     schema::users,
+    unnest::unnest,
 };
 use crate::domain::{
     ids::{Timestamp, UserId, is_name},
@@ -103,6 +104,41 @@ pub fn refresh(db: &mut Db, uid: &str, name: Option<&str>, avatar: Option<&str>,
         Some(user) => Ok(user),
         // Another node has made the same user at this moment.
         None => by_uid(db, uid)?.ok_or(diesel::result::Error::NotFound),
+    }
+}
+
+/// Somebody who may be here for the first time.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Newcomer {
+    pub uid: Arc<str>,
+    pub name: Option<String>,
+    pub avatar: Option<String>,
+}
+
+/// Makes users of all of them who are none. A new user without a name goes by its `uid`.
+pub fn welcome(db: &mut Db, newcomers: &[Newcomer], now: Timestamp) -> QueryResult<()> {
+    let name = |newcomer: &'_ Newcomer| newcomer.name.as_deref().unwrap_or(&newcomer.uid).to_owned();
+    match db {
+        Db::Postgres(db) => {
+            let names: Vec<String> = newcomers.iter().map(name).collect();
+            unnest::<()>("INSERT INTO users (uid, name, avatar, created_at) SELECT * FROM")
+                .column(newcomers.iter().map(|newcomer| &*newcomer.uid))
+                .column(names.iter().map(String::as_str))
+                .column(newcomers.iter().map(|newcomer| newcomer.avatar.as_deref()))
+                .column(newcomers.iter().map(|_| now.0))
+                .then("ON CONFLICT DO NOTHING")
+                .execute(db)
+                .map(drop)
+        }
+        Db::Sqlite(db) => newcomers.iter().try_for_each(|newcomer| {
+            let values = (
+                users::uid.eq(&*newcomer.uid),
+                users::name.eq(name(newcomer)),
+                users::avatar.eq(newcomer.avatar.as_deref()),
+                users::created_at.eq(now.0),
+            );
+            diesel::insert_into(users::table).values(values).on_conflict_do_nothing().execute(db).map(drop)
+        }),
     }
 }
 

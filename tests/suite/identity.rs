@@ -143,6 +143,24 @@ async fn name_and_avatar_come_with_the_token_and_stay() {
 }
 
 #[tokio::test]
+async fn many_come_for_the_first_time_at_once() {
+    let node = TestNode::start().await;
+    let comes = |uid: String, name: String| {
+        let token = sign(SECRET, &json!({"sub": uid, "exp": now() + 60, "name": name}));
+        let base = node.base().to_owned();
+        async move { shopbell_harness::Person::connect(&base, &uid, &token).await.welcome["user"].clone() }
+    };
+    // Each comes on two devices, the last one with another name on each.
+    let mut names: Vec<(String, String)> = (0..40).map(|n| (format!("b{n}"), format!("Buyer №{n}"))).collect();
+    names.extend(names.clone());
+    names[79].1 = "Somebody else".into();
+    let users = futures_util::future::join_all(names.iter().map(|(uid, name)| comes(uid.clone(), name.clone()))).await;
+    for ((uid, name), user) in names.iter().zip(&users) {
+        assert_eq!((user["uid"].as_str(), user["name"].as_str()), (Some(&**uid), Some(&**name)));
+    }
+}
+
+#[tokio::test]
 async fn welcome_tells_an_agent_its_shops() {
     let node = TestNode::start().await;
     node.shop("acme").await;

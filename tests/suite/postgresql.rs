@@ -50,6 +50,39 @@ fn three_nodes_start_at_once_on_an_empty_database() {
 }
 
 #[tokio::test]
+async fn who_comes_is_let_in_while_all_readers_are_busy() {
+    let postgres = TestPostgres::shared();
+    let database = postgres.fresh();
+    let node = on(&postgres.url(&database)).set("database.readers", 1).start().await;
+    node.shop("acme").await;
+    let mut b1 = node.person("b1").await;
+    let conversation = b1.opens("acme", "hi").await;
+    b1.leave().await;
+    let held = database.clone();
+    let locked = std::thread::spawn(move || {
+        postgres.ask(&held, "BEGIN; LOCK TABLE messages IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(2.5); COMMIT");
+    });
+    let waits = |what: &str| {
+        let sql = format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND {what}");
+        async move {
+            while postgres.ask(&database, &sql).trim() == "0" {
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+        }
+    };
+    waits.clone()("query LIKE 'BEGIN; LOCK%' AND wait_event = 'PgSleep'").await;
+    let reader = b1.rest.clone();
+    let reading = tokio::spawn(async move { reader.get(&format!("/conversations/{conversation}/messages")).await });
+    waits("wait_event_type = 'Lock'").await;
+    for uid in ["b1", "b2"] {
+        node.person(uid).await;
+    }
+    assert!(!reading.is_finished(), "the only reader was to be busy");
+    reading.await.unwrap().expect(200);
+    locked.join().unwrap();
+}
+
+#[tokio::test]
 async fn a_password_is_never_said() {
     let postgres = TestPostgres::start();
     postgres.ask("postgres", "ALTER ROLE shopbell PASSWORD 'hid den/42'");

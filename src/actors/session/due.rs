@@ -57,11 +57,11 @@ pub(super) async fn due(
         Some(listed) if listed.is_empty() => {}
         Some(listed) => {
             let among: Vec<_> = listed.keys().copied().collect();
-            let waits = node.read(move |db| conversations::waiting_for(db, user, Some(&among))).await?;
+            let waits = node.read_for_login(move |db| conversations::waiting_for(db, user, Some(&among))).await?;
             due.add_listed(person, &waits, listed);
         }
         None if is_agent => {
-            let waits = node.read(move |db| conversations::waiting_for(db, user, None)).await?;
+            let waits = node.read_for_login(move |db| conversations::waiting_for(db, user, None)).await?;
             due.add_waiting(&waits);
         }
         None => {}

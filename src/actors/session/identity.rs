@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use actix::Addr;
+
 use crate::{
     actors::{
-        journal::{write, write_apart},
+        gather::Gather,
+        journal::{Journal, write, write_apart},
         node::Node,
     },
     auth::{api_key, token::Claims},
@@ -14,7 +17,10 @@ use crate::{
         refusal::Refusal,
         scope::Scope,
     },
-    store::{agents, api_keys, events, shops, users},
+    store::{
+        agents, api_keys, arrivals, events, shops,
+        users::{self, Newcomer},
+    },
 };
 
 /// How often it is noted that a key is used, in milliseconds.
@@ -80,8 +86,11 @@ pub async fn identify_whoever(node: &Node, token: &str) -> Result<Identity, Refu
     }
     let now = crate::actors::now();
     let claims = node.tokens.verify(token, now.0 / 1_000).map_err(|_| Refusal::Unauthenticated)?;
-    let known = node.identities.ask(claims.uid.as_ref().into()).await?;
     let provisioned = node.settings.trust_shop_claims && !claims.shops.is_empty();
+    let known = match node.identities.ask(claims.uid.as_ref().into()).await? {
+        None if !provisioned => node.newcomers.ask(newcomer(&claims)).await?,
+        known => known,
+    };
     let (user, shops) = match known {
         Some((user, shops)) if !provisioned && is_current(&user, &claims) => (user, shops),
         _ => refresh(node, claims.clone(), provisioned, now).await?,
@@ -128,6 +137,26 @@ async fn identify_key(node: &Node, key: &str) -> Result<Identity, Refusal> {
         issued_at: (now.0 / 1_000).max(user.tokens_after),
         must_change_password: false,
         key: Some(Key { shop, scopes }),
+    })
+}
+
+fn newcomer(claims: &Claims) -> Newcomer {
+    Newcomer { uid: claims.uid.as_ref().into(), name: claims.name.clone(), avatar: claims.avatar.clone() }
+}
+
+/// Makes users of all who come for the first time at the same moment.
+pub fn newcomers(journal: Addr<Journal>) -> Gather<Newcomer, arrivals::Known> {
+    Gather::start(move |newcomers: Vec<Newcomer>| {
+        let journal = journal.clone();
+        async move {
+            write(&journal, move |db| {
+                users::welcome(db, &newcomers, crate::actors::now())?;
+                let uids: Vec<Arc<str>> = newcomers.iter().map(|newcomer| newcomer.uid.clone()).collect();
+                let known = arrivals::identities(db, &uids)?;
+                Ok(newcomers.iter().filter_map(|n| Some((n.clone(), known.get(&n.uid)?.clone()))).collect())
+            })
+            .await
+        }
     })
 }
 

@@ -24,7 +24,7 @@ use std::{
 
 use actix::prelude::*;
 
-pub use identity::{Identity, identify, identify_for_socket, identify_whoever};
+pub use identity::{Identity, identify, identify_for_socket, identify_whoever, newcomers};
 pub use reads::{history, marked, visible, with_side};
 
 use super::{

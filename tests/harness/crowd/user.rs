@@ -219,7 +219,7 @@ impl User {
 
     /// A sign of life. An agent also looks at what waits, which the store must answer.
     async fn show_up(&mut self, socket: &mut Socket) -> Result<(), Gone> {
-        tell(socket, &json!({"type": "ping"})).await?;
+        tell(socket, &json!({"type": "ping", "id": "ping"})).await?; // Without an id nobody answers.
         if !self.is_agent || std::mem::replace(&mut self.looking, true) {
             return Ok(());
         }
