@@ -242,14 +242,14 @@ async fn start_actors(
     let logins = location.readers(LOGINS)?;
     let node = Arc::new(Node {
         id,
-        journal: journal.clone(),
+        newcomers: newcomers(journal.clone()),
+        journal,
         admission,
         chat,
         direct,
         offline,
         identities: Gather::reading(logins.clone(), arrivals::identities),
         arrivals: Gather::reading(logins.clone(), arrivals::arrivals),
-        newcomers: newcomers(journal.clone()),
         logins,
         feed: Feed::start(readers.clone()),
         readers,

@@ -81,6 +81,11 @@ impl Ledger {
         self.book().unserved.remove(&user);
     }
 
+    /// Whether that is so since the last fault.
+    pub fn is_served(&self, user: usize) -> bool {
+        !self.book().unserved.contains(&user)
+    }
+
     /// Something that must not be.
     pub fn odd(&self, what: impl Into<String>) {
         *self.book().oddities.entry(what.into()).or_default() += 1;

@@ -146,8 +146,10 @@ fn newcomer(claims: &Claims) -> Newcomer {
 
 /// Makes users of all who come for the first time at the same moment.
 pub fn newcomers(journal: Addr<Journal>) -> Gather<Newcomer, arrivals::Known> {
-    Gather::start(move |newcomers: Vec<Newcomer>| {
+    Gather::start(move |mut newcomers: Vec<Newcomer>| {
         let journal = journal.clone();
+        // Nodes that make the same users at once make them in the same order.
+        newcomers.sort_by(|a, b| a.uid.cmp(&b.uid));
         async move {
             write(&journal, move |db| {
                 users::welcome(db, &newcomers, crate::actors::now())?;

@@ -184,6 +184,10 @@ impl User {
             if now >= next_ping {
                 next_ping = now + self.stage.plan.ping;
                 self.show_up(socket).await?;
+                // Whether it is served is to be known soon, and not when something comes to its mind.
+                if self.out.is_empty() && !self.stage.ledger.is_served(self.index) {
+                    next_word = now;
+                }
             }
             if talking && !self.is_agent && now >= next_word && self.out.len() < self.stage.plan.window {
                 next_word = now + self.pause();
