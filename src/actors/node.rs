@@ -24,14 +24,14 @@ use crate::{
     auth::token::Tokens,
     domain::{
         command::{Act, Command, Target},
-        ids::{NodeId, ShopId, UserId},
+        ids::{ConversationId, NodeId, ShopId, UserId},
         people::{Person, Shop},
         refusal::Refusal,
     },
     outbound,
     protocol::event::{Heartbeat, Limits},
     socket,
-    store::{self, Db, arrivals, conversations, people::People, pool::Readers, shops, users::Newcomer},
+    store::{self, Db, arrivals, pool::Readers, users::Newcomer},
 };
 
 /// The services of a node. One, shared by all its threads.
@@ -54,6 +54,9 @@ pub struct Node {
     pub arrivals: Gather<UserId, arrivals::Arrival>,
     /// Makes users of those who come for the first time.
     pub newcomers: Gather<Newcomer, arrivals::Known>,
+    /// To which shop somebody speaks, by its name or by a conversation: everybody's first word on a node asks for it.
+    pub shops: Gather<Arc<str>, Arc<Shop>>,
+    pub shops_of: Gather<ConversationId, Option<Arc<Shop>>>,
     pub tokens: Tokens,
     /// For requests to others' servers.
     pub outbound: outbound::Client,
@@ -146,15 +149,10 @@ impl Node {
         match target {
             Target::User(_) => Ok(None),
             Target::Shop(name) => {
-                let name = name.clone();
-                let found = self.read(move |db| shops::by_name(db, &name)).await?;
-                Ok(Some(found.ok_or(Refusal::NotFound)?.shop()))
+                let found = self.shops.ask(name.clone()).await?;
+                found.map(Some).ok_or(Refusal::NotFound)
             }
-            Target::Conversation(id) => {
-                let id = *id;
-                let found = self.read(move |db| conversations::load(db, &mut People::default(), id)).await?;
-                Ok(found.ok_or(Refusal::NotFound)?.shop().cloned())
-            }
+            Target::Conversation(id) => self.shops_of.ask(*id).await?.ok_or(Refusal::NotFound),
         }
     }
 

@@ -63,11 +63,12 @@ use crate::{
     },
     socket::{self, Codes},
     store::{
-        self, arrivals,
+        self, arrivals, conversations,
         events::{self, Sequenced},
         journal::{Rules, Writer},
         location::Location,
         migrate::migrate,
+        shops,
     },
 };
 
@@ -250,6 +251,8 @@ async fn start_actors(
         offline,
         identities: Gather::reading(logins.clone(), arrivals::identities),
         arrivals: Gather::reading(logins.clone(), arrivals::arrivals),
+        shops: Gather::reading(logins.clone(), shops::by_names),
+        shops_of: Gather::reading(logins.clone(), conversations::shops_of),
         logins,
         feed: Feed::start(readers.clone()),
         readers,

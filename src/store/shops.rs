@@ -1,6 +1,9 @@
 //! `shops`: the tenants.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use diesel::prelude::*;
 
@@ -87,6 +90,12 @@ pub fn of_names(db: &mut Db, names: &BTreeSet<Arc<str>>) -> QueryResult<Vec<Row>
         }
         Db::Sqlite(_) => names.filter_map(|name| by_name(db, name).transpose()).collect(),
     }
+}
+
+/// The same, by their names; what can be no name is none's.
+pub fn by_names(db: &mut Db, names: &[Arc<str>]) -> QueryResult<HashMap<Arc<str>, Arc<Shop>>> {
+    let rows = of_names(db, &names.iter().filter(|name| is_name(name)).cloned().collect())?;
+    Ok(rows.iter().map(|row| (row.shop.as_str().into(), row.shop())).collect())
 }
 
 pub fn is_disabled(db: &mut Db, id: ShopId) -> QueryResult<bool> {

@@ -10,8 +10,14 @@ use crate::{
         command::Snapshot,
         conversation::Conversation,
         ids::{ConversationId, Seq, ShopId, UserId},
+        people::Shop,
     },
-    store::{Db, messages, people::People, schema::conversations as t},
+    store::{
+        Db, messages,
+        people::People,
+        schema::{conversations as t, shops as shop_rows},
+        shops,
+    },
 };
 
 pub fn load(db: &mut Db, people: &mut People, id: ConversationId) -> QueryResult<Option<Conversation>> {
@@ -20,6 +26,17 @@ pub fn load(db: &mut Db, people: &mut People, id: ConversationId) -> QueryResult
         Db::Sqlite(db) => t::table.find(id.0).select(Row::as_select()).get_result(db).optional()?,
     };
     row.map(|row| row.conversation(db, people)).transpose()
+}
+
+/// The shops of these conversations, `None` for a direct one; whatever is not there is no conversation.
+pub fn shops_of(db: &mut Db, ids: &[ConversationId]) -> QueryResult<HashMap<ConversationId, Option<Arc<Shop>>>> {
+    let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    let rows: Vec<(i64, Option<shops::Row>)> = t::table
+        .left_join(shop_rows::table)
+        .filter(t::id.eq_any(ids))
+        .select((t::id, Option::<shops::Row>::as_select()))
+        .load(db)?;
+    Ok(rows.into_iter().map(|(id, shop)| (ConversationId(id), shop.map(|shop| shop.shop()))).collect())
 }
 
 /// A conversation with its last message.
