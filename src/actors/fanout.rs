@@ -8,10 +8,11 @@ use crate::{
         audience,
         command::{Message, Outcome, Snapshot},
         conversation::{Cause, Conversation, Moved, Parties, State},
-        cursor::{Given, Which},
+        cursor::Which,
         ids::{ConversationId, Seq, Timestamp},
         offline::{Entry, Op},
         people::{Agent, Person},
+        replica::Known,
         signal::Signal,
     },
     protocol::event::{self, Change, Receipt},
@@ -52,12 +53,12 @@ impl Fanout {
         }
     }
 
-    /// Tells whom an outcome concerns. `asked` is the session that caused it; `agents` are the shop's; `told` is what this node has told
-    /// of the conversation so far, where it keeps account of it.
-    pub fn of(outcome: &Outcome, agents: &[Agent], asked: Option<SessionId>, told: Option<&Given>) -> Fanout {
+    /// Tells whom an outcome concerns. `asked` is the session that caused it; `agents` are the shop's; `known` is what this node knows of
+    /// the conversation so far, where it keeps account of it.
+    pub fn of(outcome: &Outcome, agents: &[Agent], asked: Option<SessionId>, known: Option<&Known>) -> Fanout {
         let mut fanout = Fanout::default();
         match outcome {
-            Outcome::Stored { now, message, cause } => fanout.stored(now, message, *cause, agents, asked, told),
+            Outcome::Stored { now, message, cause } => fanout.stored(now, message, *cause, agents, asked, known),
             Outcome::Moved { now, by, side, moved } => fanout.moved(now, by, *side, *moved, agents, asked),
             Outcome::Settled { conversation, by, seq } => {
                 fanout.tell_others(vec![by.clone()], asked, Push::Settle { conversation: *conversation, upto: *seq });
@@ -90,19 +91,22 @@ impl Fanout {
         cause: Option<Cause>,
         agents: &[Agent],
         asked: Option<SessionId>,
-        told: Option<&Given>,
+        known: Option<&Known>,
     ) {
         let (conversation, seq) = (message.conversation, message.seq);
         // What the receiver has acked has been told, and to agents all before the present ticket; beyond that, this node knows what it has
         // told.
-        let acked = now.conversation.side(message.side.other()).delivered;
+        let receiver = message.side.other();
+        let acked_by_now = known.map_or(0, |known| known.conversation.side(receiver).delivered);
+        let acked = now.conversation.side(receiver).delivered.max(acked_by_now);
         let ticket = if message.side == Which::First { now.conversation.opened_seq - 1 } else { 0 };
-        let told = told.map_or(0, |told| told.reach(0, seq - 1));
+        let told = known.map_or(0, |known| known.told.reach(0, seq - 1));
         let after = acked.max(ticket).max(told).min(seq - 1);
         let frame = encode_text(event::message(message, false));
         let push = |due| Push::Message { conversation, seq, after, frame: frame.clone(), due };
         let to = owned(audience::of_message(&now.conversation, message, agents));
-        if !to.is_empty() {
+        // It comes late where the receiver has acked it elsewhere: to a session that came since, it would come out of order.
+        if !to.is_empty() && acked < seq {
             self.told.push(Told { to, except: None, push: push(true), offline: Some(Entry { conversation, seq }) });
         }
         // Whoever reads for the sender's side: the sender, but where an admin has added a message.
@@ -253,4 +257,61 @@ pub fn presence(of: i64, frame: String, to: Vec<Arc<Person>>) -> Told {
 
 pub fn owned(people: Vec<&Arc<Person>>) -> Vec<Arc<Person>> {
     people.into_iter().cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::domain::{
+        conversation::{Deed, Speaker, Standing},
+        ids::{ShopId, UserId},
+        people::{Role, Shop},
+        replica::Replica,
+    };
+
+    fn person(id: i64) -> Arc<Person> {
+        let uid: Arc<str> = format!("u{id}").into();
+        Arc::new(Person { id: UserId(id), uid: uid.clone(), name: uid, avatar: None })
+    }
+
+    #[test]
+    fn what_its_receiver_has_acked_on_another_node_is_not_told_when_it_comes_late() {
+        let (buyer, agent, at) = (person(1), person(2), Timestamp(1_000));
+        let shop = Arc::new(Shop { id: ShopId(1), shop: "acme".into(), name: "Acme".into() });
+        let parties = Parties::Support { shop, buyer: buyer.clone() };
+        let mut conversation = Conversation::new(ConversationId(1), parties, at);
+        conversation.send(buyer.id, Standing::Buyer, at).unwrap();
+        conversation.act(&agent, Standing::Agent(Role::Supervisor), &Deed::Claim, 0, at).unwrap();
+        let mut says = || {
+            let seq = conversation.send(buyer.id, Standing::Buyer, at).unwrap().seq;
+            let message = Arc::new(Message {
+                conversation: conversation.id,
+                seq,
+                shop: Some("acme".into()),
+                from: buyer.clone(),
+                speaker: Speaker::Buyer,
+                side: Which::First,
+                content: r#"{"type":"text","text":"hello"}"#.into(),
+                client_id: seq.to_string().into(),
+                at,
+            });
+            let now = Arc::new(Snapshot { conversation: conversation.clone(), last: Some(message.clone()) });
+            Outcome::Stored { now, message, cause: None }
+        };
+        let (late, last) = (says(), says());
+        let seq = conversation.last_seq;
+        conversation.read(Which::Second, seq - 1).unwrap();
+        let mut replica = Replica::default();
+        replica.note(&Arc::new(conversation.clone()), Instant::now());
+        let known = replica.get(conversation.id);
+        let to_the_claimant = |outcome, known| {
+            let told = Fanout::of(outcome, &[], None, known).told.into_iter();
+            told.filter(|told| told.to[0].id == agent.id && matches!(told.push, Push::Message { .. })).count()
+        };
+        assert_eq!(to_the_claimant(&late, None), 1);
+        assert_eq!(to_the_claimant(&late, known), 0);
+        assert_eq!(to_the_claimant(&last, known), 1, "this one is not acked");
+    }
 }

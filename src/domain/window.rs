@@ -111,6 +111,14 @@ impl Window {
         }
     }
 
+    /// Notes what is due at login. All below has been acked: a node that has stood still may tell it only now, and it is not sent then.
+    pub fn begin(&mut self, conversation: ConversationId, due: Behind) {
+        if due.only.is_none() {
+            self.note(conversation, 1, due.from - 1);
+        }
+        self.fall_behind(conversation, due);
+    }
+
     /// Notes messages that are due and lie in the store.
     pub fn fall_behind(&mut self, conversation: ConversationId, due: Behind) {
         self.behind

@@ -166,7 +166,7 @@ impl Session {
         self.node.offline.do_send(Ops(due.settled));
         self.welcome(id, &member, due.count, link);
         for (conversation, behind) in due.ranges {
-            member.window.fall_behind(conversation, behind);
+            member.window.begin(conversation, behind);
         }
         let early = std::mem::take(&mut member.early);
         self.settle_in(Phase::Member(member), link, ctx);

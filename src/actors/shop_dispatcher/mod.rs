@@ -120,21 +120,20 @@ impl ShopDispatcher {
 
     /// Whom to tell, on this node, of something that has been written here or on another.
     fn fan_out(&self, outcome: &Outcome, except: Option<SessionId>) -> Fanout {
-        let mut told = None;
+        let mut known = None;
         if let Outcome::Stored { now, message, .. } = outcome {
-            let known = self.replica.get(message.conversation);
+            known = self.replica.get(message.conversation);
             if let Some(known) = known.filter(|_| self.replica.is_past(&now.conversation)) {
                 // It comes late. Who has claimed the conversation since has been handed it: only the buyer may lack it.
                 let from = known.told.reach(0, message.seq) + 1;
                 let told = hand_over(&known.conversation, Which::First, from, message.seq, &self.agents);
                 return Fanout { told: told.into_iter().collect(), ..Fanout::default() };
             }
-            told = known.map(|known| &known.told);
         }
         if self.replica.is_outdated(outcome) {
             return Fanout::default();
         }
-        Fanout::of(outcome, &self.agents, except, told)
+        Fanout::of(outcome, &self.agents, except, known)
     }
 
     /// Takes note of an outcome; gives what else follows from it.

@@ -38,6 +38,31 @@ fn what_does_not_fit_is_read_from_the_store_in_order_when_acks_make_room() {
 }
 
 #[test]
+fn what_was_acked_before_the_login_is_not_sent_where_it_comes_late() {
+    let now = Instant::now();
+    let mut window = Window::default();
+    window.hold();
+    window.begin(C, Behind::range(92, 93));
+    assert_eq!(window.offer(C, 91, 90, 200, true, now), Offer::Skip, "while what is due is sent");
+    assert_eq!(window.fetch(), Some(Fetch { conversation: C, from: 92, upto: 93, limit: 64 }));
+    for seq in 92..=93 {
+        assert_eq!(window.fetched(C, seq, 200, true, now), Ok(Some(false)));
+    }
+    window.fetch_done(C, 94);
+    window.release();
+    assert!(window.is_level());
+    assert_eq!(window.offer(C, 90, 89, 200, true, now), Offer::Skip, "and afterwards");
+    assert_eq!(window.offer(C, 94, 93, 200, true, now), Offer::Send);
+}
+
+#[test]
+fn a_list_of_single_messages_says_nothing_of_those_below() {
+    let mut window = Window::default();
+    window.begin(C, Behind { only: Some(BTreeSet::from([5])), ..Behind::range(5, 5) });
+    assert_eq!(window.ack(C, 5).reach(0, 5), 0);
+}
+
+#[test]
 fn a_window_full_of_bytes_is_not_read_for_again_before_an_ack() {
     let now = Instant::now();
     let mut window = Window::default();
