@@ -23,6 +23,8 @@ pub const REPEATS: [Duration; 4] =
 pub const REPEATS_AT_ONCE: usize = 16;
 /// Conversations of which a session remembers what it has been given.
 const REMEMBERED: usize = 4_096;
+/// So many messages are read from the store at a time, of whatever conversations.
+const READ_AT_ONCE: usize = 64;
 
 #[derive(Debug)]
 struct Unacked {
@@ -69,7 +71,7 @@ pub enum Offer {
     Skip,
 }
 
-/// What to read from the store next: messages of `conversation` from `from` to `upto`, at most `limit`.
+/// Messages of `conversation` to read from the store: from `from` to `upto`, at most `limit`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fetch {
     pub conversation: ConversationId,
@@ -90,8 +92,10 @@ pub struct Window {
     /// While the messages due at login are sent, what comes is kept for afterwards.
     held: Option<BTreeMap<ConversationId, Behind>>,
     /// What is being read, and from where on.
-    fetching: Option<(ConversationId, Seq)>,
+    fetching: BTreeMap<ConversationId, Seq>,
     full_since: Option<Instant>,
+    /// It has been full, and nothing has been read since.
+    was_full: bool,
 }
 
 impl Window {
@@ -192,16 +196,37 @@ impl Window {
         Offer::Later
     }
 
-    /// What should be read from the store now, if anything; one thing at a time.
-    pub fn fetch(&mut self) -> Option<Fetch> {
+    /// What should be read from the store now, if anything: as much as there is room for, and nothing while something is being read.
+    pub fn fetch(&mut self) -> Vec<Fetch> {
         let room = MESSAGES_MAX - self.unacked.len().min(MESSAGES_MAX);
         // Once the window has been full, only an ack makes room: until then, reading again would find the same.
-        if self.fetching.is_some() || room == 0 || self.full_since.is_some() {
-            return None;
+        if !self.fetching.is_empty() || self.full_since.is_some() || self.is_tight() {
+            return Vec::new();
         }
-        let (&conversation, behind) = self.behind.first_key_value()?;
-        self.fetching = Some((conversation, behind.from));
-        Some(Fetch { conversation, from: behind.from, upto: behind.upto, limit: room.min(64) })
+        self.was_full = false;
+        let (mut fetches, mut left) = (Vec::new(), room.min(READ_AT_ONCE));
+        for (&conversation, &Behind { from, upto, .. }) in &self.behind {
+            if left == 0 {
+                break;
+            }
+            let limit = left.min(usize::try_from(upto - from + 1).unwrap_or(left));
+            left -= limit;
+            self.fetching.insert(conversation, from);
+            fetches.push(Fetch { conversation, from, upto, limit });
+        }
+        fetches
+    }
+
+    /// The window was full, and the first acks have made little room. Most are followed by others in a moment: to read two or three
+    /// messages costs what it costs to read many.
+    pub fn is_tight(&self) -> bool {
+        let roomy = self.unacked.len() + READ_AT_ONCE <= MESSAGES_MAX && self.bytes <= BYTES_MAX / 4 * 3;
+        self.was_full && !roomy && !self.behind.is_empty()
+    }
+
+    /// What little room there is may be used.
+    pub fn loosen(&mut self) {
+        self.was_full = false;
     }
 
     /// Whether a message that has been read from the store is to be sent: `Some(fresh)`, with `fresh` false if the user may have
@@ -233,9 +258,9 @@ impl Window {
         Ok(Some(fresh))
     }
 
-    /// A reading from the store is over: everything below `next` has been dealt with.
+    /// What was read of a conversation is over: everything below `next` has been dealt with.
     pub fn fetch_done(&mut self, conversation: ConversationId, next: Seq) {
-        let began = self.fetching.take().map_or(next, |(_, from)| from);
+        let began = self.fetching.remove(&conversation).unwrap_or(next);
         if let Some(behind) = self.behind.get_mut(&conversation) {
             let (from, end) = (behind.from.max(began), next.min(behind.upto + 1));
             if behind.only.is_none() && end > from {
@@ -253,7 +278,7 @@ impl Window {
 
     /// Nothing is left to be read from the store.
     pub fn is_level(&self) -> bool {
-        self.behind.is_empty() && self.fetching.is_none()
+        self.behind.is_empty() && self.fetching.is_empty()
     }
 
     /// The session itself has written these.
@@ -285,7 +310,7 @@ impl Window {
         self.drop_unacked(conversation, seq);
         if let Some(behind) = self.behind.get_mut(&conversation) {
             behind.from = behind.from.max(seq + 1);
-            if behind.from > behind.upto && self.fetching.is_none_or(|(fetching, _)| fetching != conversation) {
+            if behind.from > behind.upto && !self.fetching.contains_key(&conversation) {
                 self.behind.remove(&conversation);
             }
         }
@@ -370,7 +395,7 @@ impl Window {
             }
         }
         if !acked.is_empty() {
-            self.full_since = None;
+            self.was_full |= self.full_since.take().is_some();
         }
     }
 

@@ -269,22 +269,53 @@ pub fn counts_above(db: &mut Db, asked: &BTreeSet<(ConversationId, Seq, i16)>) -
     .load(db)
 }
 
-/// Messages from `from` to `upto`, in order, at most `limit`.
-pub fn range(
-    db: &mut Db,
-    people: &mut People,
-    conversation: &Conversation,
-    from: Seq,
-    upto: Seq,
-    limit: usize,
-) -> QueryResult<Vec<Message>> {
-    let rows: Vec<Row> = t::table
-        .filter(t::conversation_id.eq(conversation.id.0).and(t::seq.between(from, upto)))
-        .order(t::seq)
-        .limit(limit as i64)
-        .select(Row::as_select())
-        .load(db)?;
-    rows.into_iter().map(|row| row.message(db, people, conversation)).collect()
+/// Messages of a conversation from `from` to `upto`, at most `limit`.
+#[derive(Clone, Copy, Debug)]
+pub struct Range<'a> {
+    pub conversation: &'a Conversation,
+    pub from: Seq,
+    pub upto: Seq,
+    pub limit: usize,
+}
+
+/// The messages of each of these, in order.
+pub fn ranges(db: &mut Db, people: &mut People, ranges: &[Range]) -> QueryResult<Vec<Vec<Message>>> {
+    let mut rows: Vec<Vec<Row>> = Vec::new();
+    match db {
+        Db::Postgres(db) => {
+            let found: Vec<(i64, Row)> = unnest::<(BigInt, RowType)>(
+                "SELECT k.n, m.seq, m.sender_id, m.speaker, m.side, m.client_id, m.content, m.at, m.edited_at FROM",
+            )
+            .column((0..).take(ranges.len()).map(|n: i64| n))
+            .column(ranges.iter().map(|range| range.conversation.id.0))
+            .column(ranges.iter().map(|range| range.from))
+            .column(ranges.iter().map(|range| range.upto))
+            .column(ranges.iter().map(|range| range.limit as i64))
+            .then(
+                "AS k (n, c, f, u, l) CROSS JOIN LATERAL (SELECT * FROM messages \
+                 WHERE conversation_id = k.c AND seq BETWEEN k.f AND k.u ORDER BY seq LIMIT k.l) m ORDER BY k.n, m.seq",
+            )
+            .load(db)?;
+            rows.resize_with(ranges.len(), Vec::new);
+            for (n, row) in found {
+                if let Some(of) = usize::try_from(n).ok().and_then(|n| rows.get_mut(n)) {
+                    of.push(row);
+                }
+            }
+        }
+        Db::Sqlite(db) => {
+            for Range { conversation, from, upto, limit } in ranges {
+                let these = t::conversation_id.eq(conversation.id.0).and(t::seq.between(from, upto));
+                let query = t::table.filter(these).order(t::seq).limit(*limit as i64);
+                rows.push(query.select(Row::as_select()).load(db)?);
+            }
+        }
+    }
+    people.learn(db, rows.iter().flatten().map(|row| UserId(row.sender_id)).collect())?;
+    let mut messages = |of: &Range, rows: Vec<Row>| {
+        rows.into_iter().map(|row| row.message(db, people, of.conversation)).collect::<QueryResult<_>>()
+    };
+    ranges.iter().zip(rows).map(|(of, rows)| messages(of, rows)).collect()
 }
 
 /// A page of the history, in order: below `before` and above `after`. Without `after` it is the newest such page, with it the

@@ -15,7 +15,7 @@ use shopbell::{
         ids::{ConversationId, Timestamp, UserId},
         offline::{Bounds, Entry, Op},
     },
-    store::{messages, offline, receipts, tickets, timeline, waiting_acks},
+    store::{conversations, messages, offline, receipts, tickets, timeline, waiting_acks},
 };
 
 use crate::place::{Place, World, each};
@@ -45,12 +45,34 @@ fn a_history_is_read_by_pages_in_both_directions() {
         assert_eq!(page(None, Some(0)), (vec![1, 2, 3], true), "the oldest");
         assert_eq!(page(None, Some(8)), (vec![9, 10], false));
         assert_eq!(page(Some(4), Some(1)), (vec![2, 3], false));
-        let between = messages::range(db, people, &conversation, 4, 6, 10).unwrap();
-        assert_eq!(between.iter().map(|message| message.seq).collect::<Vec<_>>(), [4, 5, 6]);
         let message = messages::find(db, people, &conversation, 4).unwrap().unwrap();
         assert_eq!(&*message.content, "{\"kind\":\"text\",\"text\":\"第4条 it's \\ \u{1F600}\"}");
         assert_eq!(messages::count_above(db, id, 7, Which::First).unwrap(), 3);
         assert_eq!(messages::count_above(db, id, 0, Which::Second).unwrap(), 0);
+    });
+}
+
+#[test]
+fn parts_of_several_conversations_are_read_at_once() {
+    each(|place: Place| {
+        let mut world = place.world();
+        let (shop, ann, bob) = (world.shop("acme"), world.user("ann"), world.user("bob"));
+        let (of_ann, of_bob) = (world.support(&shop, &ann), world.support(&shop, &bob));
+        for n in 1..=6 {
+            world.say(of_ann, &ann, &n.to_string());
+            world.say(of_bob, &bob, &n.to_string());
+        }
+        let World { db, people, .. } = &mut world;
+        let nobodys = ConversationId(999);
+        let known = conversations::load_all(db, people, [of_bob, of_ann, nobodys].into()).unwrap();
+        assert_eq!(known.keys().copied().collect::<BTreeSet<_>>(), [of_ann, of_bob].into());
+        let part = |id, from, upto, limit| messages::Range { conversation: &known[&id], from, upto, limit };
+        let asked = [part(of_bob, 4, 6, 10), part(of_ann, 9, 9, 1), part(of_ann, 2, 6, 3)];
+        let found = messages::ranges(db, people, &asked).unwrap();
+        let places = |messages: &Vec<Message>| messages.iter().map(|m| (m.conversation, m.seq)).collect::<Vec<_>>();
+        let found: Vec<_> = found.iter().map(places).collect();
+        let of = |id, seqs: std::ops::RangeInclusive<i64>| seqs.map(|seq| (id, seq)).collect::<Vec<_>>();
+        assert_eq!(found, [of(of_bob, 4..=6), vec![], of(of_ann, 2..=4)]);
     });
 }
 

@@ -1,13 +1,14 @@
 //! Messages on their way to the client: at once, or from the store when the window has room; and again, when they are not acked.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     time::{Duration, Instant},
 };
 
 use actix::prelude::*;
+use diesel::QueryResult;
 
-use super::{Ctx, Phase, Session, close, until};
+use super::{Ctx, Member, Phase, Session, close, until};
 use crate::{
     actors::mail::Push,
     domain::{
@@ -20,11 +21,13 @@ use crate::{
     },
     protocol::{close::Close, event},
     socket::{Connection, Link, encode_text},
-    store::{conversations, messages, people::People},
+    store::{Db, conversations, messages, people::People},
 };
 
 /// Events that are kept until `welcome`.
 const EARLY_MAX: usize = 1_000;
+/// How long acks are awaited that make more room, in a window that was full.
+const ROOM: Duration = Duration::from_millis(10);
 /// How long to wait before the store is asked again.
 const STORE_PAUSE: Duration = Duration::from_millis(500);
 
@@ -82,62 +85,43 @@ impl Session {
             link.send(encode_text(event::flushed(member.flushed)));
             member.window.release();
         }
-        let Some(fetch) = member.window.fetch() else { return };
-        let Fetch { conversation, from, upto, limit } = fetch;
-        let reading = async move { node.read(move |db| read(db, conversation, from, upto, limit)).await };
+        if member.window.is_tight() && !std::mem::replace(&mut member.awaits_room, true) {
+            ctx.run_later(ROOM, |connection, ctx| {
+                let (session, link) = connection.parts();
+                let Some(member) = session.member() else { return };
+                member.awaits_room = false;
+                member.window.loosen();
+                session.go_on(link, ctx);
+            });
+        }
+        let fetches = member.window.fetch();
+        if fetches.is_empty() {
+            return;
+        }
+        let asked = fetches.clone();
+        let reading = async move { node.read(move |db| read(db, &asked)).await };
         let reading = actix::fut::wrap_future::<_, Connection<Session>>(reading);
         ctx.spawn(reading.map(move |read, connection, ctx| {
             let (session, link) = connection.parts();
-            session.fetched(fetch, read, link, ctx);
+            session.fetched(&fetches, read, link, ctx);
         }));
     }
 
-    fn fetched(
-        &mut self,
-        fetch: Fetch,
-        read: Result<Option<(Conversation, Vec<Message>)>, Refusal>,
-        link: &mut Link,
-        ctx: &mut Ctx,
-    ) {
+    fn fetched(&mut self, fetches: &[Fetch], read: Result<Read, Refusal>, link: &mut Link, ctx: &mut Ctx) {
         let Some(member) = self.member() else { return };
-        let Ok(read) = read else {
-            member.window.fetch_done(fetch.conversation, fetch.from);
+        let Ok(mut read) = read else {
+            fetches.iter().for_each(|fetch| member.window.fetch_done(fetch.conversation, fetch.from));
             ctx.run_later(STORE_PAUSE, |connection, ctx| {
                 let (session, link) = connection.parts();
                 session.go_on(link, ctx);
             });
             return;
         };
-        let mut next = fetch.upto + 1;
-        if let Some((conversation, messages)) = read {
-            let me = &member.person;
-            let mine = if conversation.first_person().id == me.id { Which::First } else { Which::Second };
-            if messages.len() == fetch.limit {
-                next = messages.last().map_or(next, |last| last.seq + 1);
-            }
-            for message in &messages {
-                let due = message.side != mine;
-                if !due && message.from.id != me.id {
-                    continue;
-                }
-                // Both forms have nearly the same length, so one measures for both.
-                let frame = event::message(message, true);
-                let (id, seq) = (message.conversation, message.seq);
-                match member.window.fetched(id, seq, frame.len(), due, Instant::now()) {
-                    Ok(Some(fresh)) => {
-                        let frame = if fresh { event::message(message, false) } else { frame };
-                        member.flushed += usize::from(member.window.is_holding() && due);
-                        link.send(encode_text(frame));
-                    }
-                    Ok(None) => {}
-                    Err(_) => {
-                        next = seq;
-                        break;
-                    }
-                }
-            }
+        for fetch in fetches {
+            let found = read.remove(&fetch.conversation);
+            let next = found.map_or(fetch.upto + 1, |found| member.deliver(fetch, &found, link));
+            member.window.fetch_done(fetch.conversation, next);
         }
-        member.window.fetch_done(fetch.conversation, next);
         self.watch_acks(ctx);
         self.go_on(link, ctx);
     }
@@ -194,33 +178,55 @@ impl Session {
     }
 }
 
-type Read = Option<(Conversation, Vec<Message>)>;
+impl Member {
+    /// Sends what has been read of a conversation, as far as there is room; gives the `seq` with which to go on.
+    fn deliver(&mut self, fetch: &Fetch, (conversation, messages): &Found, link: &mut Link) -> Seq {
+        let me = self.person.id;
+        let mine = if conversation.first_person().id == me { Which::First } else { Which::Second };
+        for message in messages {
+            let due = message.side != mine;
+            if !due && message.from.id != me {
+                continue;
+            }
+            // Both forms have nearly the same length, so one measures for both.
+            let frame = event::message(message, true);
+            let (id, seq) = (message.conversation, message.seq);
+            match self.window.fetched(id, seq, frame.len(), due, Instant::now()) {
+                Ok(Some(fresh)) => {
+                    let frame = if fresh { event::message(message, false) } else { frame };
+                    self.flushed += usize::from(self.window.is_holding() && due);
+                    link.send(encode_text(frame));
+                }
+                Ok(None) => {}
+                Err(_) => return seq,
+            }
+        }
+        let last = messages.last().filter(|_| messages.len() == fetch.limit);
+        last.map_or(fetch.upto, |last| last.seq) + 1
+    }
+}
 
-fn read(
-    db: &mut crate::store::Db,
-    id: ConversationId,
-    from: Seq,
-    upto: Seq,
-    limit: usize,
-) -> diesel::QueryResult<Read> {
+type Found = (Conversation, Vec<Message>);
+type Read = HashMap<ConversationId, Found>;
+
+fn read(db: &mut Db, asked: &[Fetch]) -> QueryResult<Read> {
     let mut people = People::default();
-    let Some(conversation) = conversations::load(db, &mut people, id)? else { return Ok(None) };
-    let messages = messages::range(db, &mut people, &conversation, from, upto, limit)?;
-    Ok(Some((conversation, messages)))
+    let known = conversations::load_all(db, &mut people, asked.iter().map(|fetch| fetch.conversation).collect())?;
+    let range = |fetch: &Fetch| {
+        let Fetch { from, upto, limit, .. } = *fetch;
+        Some(messages::Range { conversation: known.get(&fetch.conversation)?, from, upto, limit })
+    };
+    let ranges: Vec<messages::Range> = asked.iter().filter_map(range).collect();
+    let found = messages::ranges(db, &mut people, &ranges)?;
+    let each = ranges.iter().zip(found);
+    Ok(each.map(|(range, found)| (range.conversation.id, (range.conversation.clone(), found))).collect())
 }
 
 /// These messages as they are now, in their conversations' order.
-fn read_each(db: &mut crate::store::Db, keys: &[(ConversationId, Seq)]) -> diesel::QueryResult<Vec<Message>> {
+fn read_each(db: &mut Db, keys: &[(ConversationId, Seq)]) -> QueryResult<Vec<Message>> {
     let mut people = People::default();
-    let mut known: BTreeMap<ConversationId, Option<Conversation>> = BTreeMap::new();
-    let mut found = Vec::with_capacity(keys.len());
-    for (id, seq) in keys {
-        if !known.contains_key(id) {
-            known.insert(*id, conversations::load(db, &mut people, *id)?);
-        }
-        if let Some(Some(conversation)) = known.get(id) {
-            found.extend(messages::find(db, &mut people, conversation, *seq)?);
-        }
-    }
-    Ok(found)
+    let known = conversations::load_all(db, &mut people, keys.iter().map(|(id, _)| *id).collect())?;
+    let places: Vec<_> = keys.iter().filter_map(|(id, seq)| Some((known.get(id)?, *seq))).collect();
+    let found: BTreeMap<_, _> = messages::at(db, &mut people, &places)?.into_iter().collect();
+    Ok(found.into_values().collect())
 }

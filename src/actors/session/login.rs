@@ -130,6 +130,7 @@ impl Session {
             reading: 0,
             viewing: Default::default(),
             repeat: None,
+            awaits_room: false,
             early: Vec::new(),
         };
         let pending = match std::mem::replace(&mut self.phase, Phase::Anonymous(None)) {

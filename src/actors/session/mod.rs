@@ -110,6 +110,8 @@ struct Member {
     /// Conversations that are on screen.
     viewing: HashSet<ConversationId>,
     repeat: Option<SpawnHandle>,
+    /// More room in the window is awaited.
+    awaits_room: bool,
     /// What came before `welcome`, which is the first thing a client hears.
     early: Vec<Push>,
 }

@@ -9,6 +9,11 @@ fn fill(window: &mut Window, bytes: usize, now: Instant) -> Seq {
     (1..).find(|&seq| window.offer(C, seq, seq - 1, bytes, true, now) != Offer::Send).unwrap() - 1
 }
 
+/// What is read next, from where to where.
+fn asked(window: &mut Window) -> Vec<(Seq, Seq)> {
+    window.fetch().into_iter().map(|fetch| (fetch.from, fetch.upto)).collect()
+}
+
 #[test]
 fn the_window_is_256_messages_or_256_kib() {
     let now = Instant::now();
@@ -22,13 +27,16 @@ fn what_does_not_fit_is_read_from_the_store_in_order_when_acks_make_room() {
     let mut window = Window::default();
     fill(&mut window, 200, now);
     assert_eq!(window.offer(C, 258, 258 - 1, 200, true, now), Offer::Later);
-    assert_eq!(window.fetch(), None, "no room");
+    assert_eq!(window.fetch(), [], "no room");
     assert_eq!(window.full_since(), Some(now));
     assert_eq!(window.ack(C, 10).reach(0, 10), 10);
     assert_eq!(window.full_since(), None);
     assert_eq!(window.offer(C, 259, 259 - 1, 200, true, now), Offer::Later, "first things first");
-    assert_eq!(window.fetch(), Some(Fetch { conversation: C, from: 257, upto: 259, limit: 10 }));
-    assert_eq!(window.fetch(), None, "one reading at a time");
+    assert!(window.is_tight());
+    assert_eq!(window.fetch(), [], "more acks are on their way");
+    window.loosen();
+    assert_eq!(window.fetch(), [Fetch { conversation: C, from: 257, upto: 259, limit: 3 }]);
+    assert_eq!(window.fetch(), [], "one reading at a time");
     for seq in 257..=259 {
         assert_eq!(window.fetched(C, seq, 200, true, now), Ok(Some(true)), "not seen before");
     }
@@ -44,7 +52,7 @@ fn what_was_acked_before_the_login_is_not_sent_where_it_comes_late() {
     window.hold();
     window.begin(C, Behind::range(92, 93));
     assert_eq!(window.offer(C, 91, 90, 200, true, now), Offer::Skip, "while what is due is sent");
-    assert_eq!(window.fetch(), Some(Fetch { conversation: C, from: 92, upto: 93, limit: 64 }));
+    assert_eq!(window.fetch(), [Fetch { conversation: C, from: 92, upto: 93, limit: 2 }]);
     for seq in 92..=93 {
         assert_eq!(window.fetched(C, seq, 200, true, now), Ok(Some(false)));
     }
@@ -63,6 +71,25 @@ fn a_list_of_single_messages_says_nothing_of_those_below() {
 }
 
 #[test]
+fn a_window_that_was_full_is_read_for_when_there_is_room_for_many() {
+    let now = Instant::now();
+    let mut window = Window::default();
+    fill(&mut window, 200, now);
+    assert_eq!(window.offer(C, 258, 257, 200, true, now), Offer::Later);
+    window.ack(C, 63);
+    assert_eq!(window.fetch(), []);
+    window.ack(C, 64);
+    assert!(!window.is_tight());
+    assert_eq!(window.fetch(), [Fetch { conversation: C, from: 257, upto: 258, limit: 2 }]);
+    let mut window = Window::default();
+    fill(&mut window, 4_096, now);
+    window.ack(C, 15);
+    assert!(window.is_tight(), "of bytes");
+    window.ack(C, 16);
+    assert!(!window.is_tight());
+}
+
+#[test]
 fn a_window_full_of_bytes_is_not_read_for_again_before_an_ack() {
     let now = Instant::now();
     let mut window = Window::default();
@@ -71,16 +98,17 @@ fn a_window_full_of_bytes_is_not_read_for_again_before_an_ack() {
         assert_eq!(window.offer(C, seq, seq - 1, frame, true, now), Offer::Send);
     }
     assert_eq!(window.offer(C, 10, 10 - 1, frame, true, now), Offer::Later);
-    assert_eq!(window.fetch(), None, "a tenth would not fit");
+    assert_eq!(window.fetch(), [], "a tenth would not fit");
     window.ack(C, 1);
-    assert!(window.fetch().is_some());
+    window.loosen();
+    assert!(!window.fetch().is_empty());
     assert_eq!(window.fetched(C, 10, frame, true, now), Ok(Some(true)));
     assert_eq!(window.offer(C, 11, 11 - 1, frame, true, now), Offer::Later);
     window.fetch_done(C, 11);
-    assert!(window.fetch().is_some(), "not known yet to be full");
+    assert!(!window.fetch().is_empty(), "not known yet to be full");
     assert_eq!(window.fetched(C, 11, frame, true, now), Err(Full));
     window.fetch_done(C, 11);
-    assert_eq!(window.fetch(), None, "it would find the same");
+    assert_eq!(window.fetch(), [], "it would find the same");
 }
 
 #[test]
@@ -88,12 +116,12 @@ fn what_is_handed_over_while_the_store_is_read_is_not_taken_for_read() {
     let now = Instant::now();
     let mut window = Window::default();
     window.fall_behind(C, Behind::range(40, 40));
-    assert!(window.fetch().is_some());
+    assert!(!window.fetch().is_empty());
     window.hand_over(C, 1, 40);
     assert_eq!(window.fetched(C, 40, 100, true, now), Ok(Some(false)));
     window.fetch_done(C, 41);
     assert_eq!(window.ack(C, 40).reach(0, 40), 0, "1 to 39 have not been given");
-    assert_eq!(window.fetch().map(|fetch| (fetch.from, fetch.upto)), Some((1, 40)));
+    assert_eq!(asked(&mut window), [(1, 40)]);
     assert_eq!(window.fetched(C, 40, 100, true, now), Ok(None), "once");
 }
 
@@ -105,13 +133,13 @@ fn what_comes_during_the_flush_follows_it() {
     window.fall_behind(C, Behind::range(1, 2));
     assert_eq!(window.offer(C, 2, 2 - 1, 100, true, now), Offer::Later, "due already");
     assert_eq!(window.offer(C, 3, 3 - 1, 100, true, now), Offer::Later);
-    assert_eq!(window.fetch().map(|fetch| (fetch.from, fetch.upto)), Some((1, 2)));
+    assert_eq!(asked(&mut window), [(1, 2)]);
     assert_eq!(window.fetched(C, 1, 100, true, now), Ok(Some(false)));
     assert_eq!(window.fetched(C, 2, 100, true, now), Ok(Some(false)));
     window.fetch_done(C, 3);
     assert!(window.is_level(), "the flush is over");
     window.release();
-    assert_eq!(window.fetch().map(|fetch| (fetch.from, fetch.upto)), Some((2, 3)));
+    assert_eq!(asked(&mut window), [(2, 3)]);
     assert_eq!(window.fetched(C, 2, 100, true, now), Ok(None), "once");
     assert_eq!(window.fetched(C, 3, 100, true, now), Ok(Some(true)));
 }
@@ -177,7 +205,7 @@ fn a_hole_is_read_from_the_store_before_what_lies_beyond_it() {
     assert_eq!(window.offer(C, 5, 4, 100, true, now), Offer::Send, "the node has told all before");
     assert_eq!(window.offer(C, 8, 5, 100, true, now), Offer::Later, "6 and 7 are on their way from other nodes");
     assert_eq!(window.offer(C, 7, 6, 100, true, now), Offer::Later, "too late");
-    assert_eq!(window.fetch().map(|fetch| (fetch.from, fetch.upto)), Some((6, 8)));
+    assert_eq!(asked(&mut window), [(6, 8)]);
     let seqs: Vec<_> = (6..=8).map(|seq| window.fetched(C, seq, 100, true, now)).collect();
     assert_eq!(seqs, [Ok(Some(false)), Ok(Some(true)), Ok(Some(true))], "it is known of 7 and 8 that they are new");
     window.fetch_done(C, 9);
@@ -189,7 +217,7 @@ fn a_hole_is_read_from_the_store_before_what_lies_beyond_it() {
         Offer::Later,
         "10 is missing, though the session has written 11"
     );
-    assert_eq!(window.fetch().map(|fetch| (fetch.from, fetch.upto)), Some((10, 12)));
+    assert_eq!(asked(&mut window), [(10, 12)]);
     (10..=12).for_each(|seq| _ = window.fetched(C, seq, 100, true, now));
     window.fetch_done(C, 13);
     assert_eq!(window.offer(C, 16, 15, 100, true, now), Offer::Send, "13 to 15 were not for this session");
@@ -203,6 +231,31 @@ fn handing_over_what_has_been_given_reads_nothing() {
     window.hand_over(C, 2, 3);
     assert!(window.is_level());
     window.hand_over(C, 2, 4);
-    assert_eq!(window.fetch().map(|fetch| (fetch.from, fetch.upto)), Some((4, 4)));
+    assert_eq!(asked(&mut window), [(4, 4)]);
     assert_eq!(window.fetched(C, 4, 100, true, now), Ok(Some(false)));
+}
+
+#[test]
+fn several_conversations_are_read_at_once_as_far_as_there_is_room() {
+    let (now, [first, second, third]) = (Instant::now(), [1, 2, 3].map(ConversationId));
+    let mut window = Window::default();
+    window.fall_behind(first, Behind::range(1, 10));
+    window.fall_behind(second, Behind::range(5, 204));
+    window.fall_behind(third, Behind::range(1, 1));
+    let part = |conversation, from, upto, limit| Fetch { conversation, from, upto, limit };
+    assert_eq!(window.fetch(), [part(first, 1, 10, 10), part(second, 5, 204, 54)]);
+    assert_eq!(window.fetch(), [], "one reading at a time");
+    (1..=10).for_each(|seq| assert_eq!(window.fetched(first, seq, 100, true, now), Ok(Some(false))));
+    window.fetch_done(first, 11);
+    assert_eq!(window.fetch(), [], "the second is not read yet");
+    (5..=58).for_each(|seq| assert_eq!(window.fetched(second, seq, 100, true, now), Ok(Some(false))));
+    window.fetch_done(second, 59);
+    assert_eq!(window.fetch(), [part(second, 59, 204, 64)]);
+    (59..=122).for_each(|seq| assert_eq!(window.fetched(second, seq, 100, true, now), Ok(Some(false))));
+    window.fetch_done(second, 123);
+    window.fall_behind(first, Behind::range(11, 200));
+    assert_eq!(window.fetch(), [part(first, 11, 200, 64)], "128 of 256 are under way");
+    (11..=74).for_each(|seq| assert_eq!(window.fetched(first, seq, 100, true, now), Ok(Some(false))));
+    window.fetch_done(first, 75);
+    assert_eq!(window.fetch(), [part(first, 75, 200, 64)], "64 fit still");
 }

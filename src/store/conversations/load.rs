@@ -1,6 +1,9 @@
 //! Reading conversations as they are, alone or with their last messages.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use diesel::prelude::*;
 
@@ -28,6 +31,35 @@ pub fn load(db: &mut Db, people: &mut People, id: ConversationId) -> QueryResult
     row.map(|row| row.conversation(db, people)).transpose()
 }
 
+/// These of which there are any, everything asked for at once.
+pub fn load_all(
+    db: &mut Db,
+    people: &mut People,
+    ids: BTreeSet<ConversationId>,
+) -> QueryResult<HashMap<ConversationId, Conversation>> {
+    let mut all = HashMap::with_capacity(ids.len());
+    let Db::Postgres(postgres) = db else {
+        for id in ids {
+            all.extend(load(db, people, id)?.map(|conversation| (id, conversation)));
+        }
+        return Ok(all);
+    };
+    let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    let rows: Vec<Row> = t::table.filter(t::id.eq_any(ids)).select(Row::as_select()).load(postgres)?;
+    learn(db, people, &rows)?;
+    for row in rows {
+        all.insert(ConversationId(row.id), row.conversation(db, people)?);
+    }
+    Ok(all)
+}
+
+/// Asks for everybody in these, and for their shops, at once.
+pub(super) fn learn(db: &mut Db, people: &mut People, rows: &[Row]) -> QueryResult<()> {
+    people.learn_shops(db, rows.iter().filter_map(|row| row.shop_id).map(ShopId).collect())?;
+    let users = rows.iter().flat_map(|row| [Some(row.first_user), row.second_user, row.claimed_by]);
+    people.learn(db, users.flatten().map(UserId).collect())
+}
+
 /// The shops of these conversations, `None` for a direct one; whatever is not there is no conversation.
 pub fn shops_of(db: &mut Db, ids: &[ConversationId]) -> QueryResult<HashMap<ConversationId, Option<Arc<Shop>>>> {
     let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
@@ -53,9 +85,7 @@ fn with_last(db: &mut Db, people: &mut People, conversation: Conversation) -> Qu
 /// Conversations with their last messages, everybody and everything asked for at once.
 pub(super) fn with_last_of_all(db: &mut Db, rows: Vec<Row>) -> QueryResult<Vec<Snapshot>> {
     let mut people = People::default();
-    people.learn_shops(db, rows.iter().filter_map(|row| row.shop_id).map(ShopId).collect())?;
-    let users = rows.iter().flat_map(|row| [Some(row.first_user), row.second_user, row.claimed_by]);
-    people.learn(db, users.flatten().map(UserId).collect())?;
+    learn(db, &mut people, &rows)?;
     let all = rows.into_iter().map(|row| row.conversation(db, &mut people)).collect::<QueryResult<Vec<_>>>()?;
     let places: Vec<(&Conversation, Seq)> =
         all.iter().map(|conversation| (conversation, conversation.last_seq)).collect();

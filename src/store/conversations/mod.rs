@@ -14,7 +14,7 @@ use diesel::prelude::*;
 pub use self::{
     claims::{claimed_in, orphaned_claims},
     inbox::{Cursor, Filter, Scope, page},
-    load::{load, open, shops_of, snapshot},
+    load::{load, load_all, open, shops_of, snapshot},
     pair::{Pair, between},
     row::Row,
     take::{Taken, take},

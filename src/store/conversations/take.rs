@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use diesel::{PgConnection, dsl::exists, prelude::*};
 
-use super::{Row, load};
+use super::{Row, load, load::learn};
 use crate::{
     domain::{
         conversation::Conversation,
@@ -74,10 +74,7 @@ pub fn take(
         let missing = t::table.filter(t::id.eq_any(missing.collect::<Vec<_>>())).select(t::id);
         taken.elsewhere = missing.load(postgres)?.into_iter().map(ConversationId).collect();
     }
-    let shops = rows.iter().filter_map(|row| row.shop_id).map(ShopId);
-    people.learn_shops(db, shops.collect())?;
-    let users = rows.iter().flat_map(|row| [Some(row.first_user), row.second_user, row.claimed_by]);
-    people.learn(db, users.flatten().map(UserId).collect())?;
+    learn(db, people, &rows)?;
     for row in rows {
         taken.here.push(row.conversation(db, people)?);
     }
