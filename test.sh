@@ -49,12 +49,12 @@ cargo build --quiet --release --bins
 release=$PWD/target/release/shopbell
 
 step 'tests'
-linted "${in_memory[@]}" cargo test --quiet --lib --test layers --test outbound --test store --test journal --test socket --test suite
+linted "${in_memory[@]}" cargo test --quiet --lib --test layers --test outbound --test store --test journal --test socket
 # These wait for servers more than they work.
-linted "${in_memory[@]}" cargo test --quiet --test queue -- --test-threads 6
+linted "${in_memory[@]}" cargo test --quiet --test suite --test queue -- --test-threads 6
 
 step 'the stories again, on PostgreSQL and the release build'
-SHOPBELL_BIN=$release SHOPBELL_TEST_DATABASE=postgres linted "${in_memory[@]}" cargo test --quiet --test suite
+SHOPBELL_BIN=$release SHOPBELL_TEST_DATABASE=postgres linted "${in_memory[@]}" cargo test --quiet --test suite -- --test-threads 6
 
 step 'licences and bans'
 scripts/licences.py

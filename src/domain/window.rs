@@ -23,8 +23,9 @@ pub const REPEATS: [Duration; 4] =
 pub const REPEATS_AT_ONCE: usize = 16;
 /// Conversations of which a session remembers what it has been given.
 const REMEMBERED: usize = 4_096;
-/// So many messages are read from the store at a time, of whatever conversations.
-const READ_AT_ONCE: usize = 64;
+/// So many messages are read from the store while it is not known how large they are; and for so many there must be room again in a window
+/// that was full.
+const A_FEW: usize = 64;
 
 #[derive(Debug)]
 struct Unacked {
@@ -204,7 +205,9 @@ impl Window {
             return Vec::new();
         }
         self.was_full = false;
-        let (mut fetches, mut left) = (Vec::new(), room.min(READ_AT_ONCE));
+        // As large as what is under way, no more of them fit.
+        let fit = (BYTES_MAX - self.bytes.min(BYTES_MAX)).checked_div(self.bytes / self.unacked.len().max(1));
+        let (mut fetches, mut left) = (Vec::new(), room.min(fit.unwrap_or(A_FEW).max(1)));
         for (&conversation, &Behind { from, upto, .. }) in &self.behind {
             if left == 0 {
                 break;
@@ -220,7 +223,7 @@ impl Window {
     /// The window was full, and the first acks have made little room. Most are followed by others in a moment: to read two or three
     /// messages costs what it costs to read many.
     pub fn is_tight(&self) -> bool {
-        let roomy = self.unacked.len() + READ_AT_ONCE <= MESSAGES_MAX && self.bytes <= BYTES_MAX / 4 * 3;
+        let roomy = self.unacked.len() + A_FEW <= MESSAGES_MAX && self.bytes <= BYTES_MAX / 4 * 3;
         self.was_full && !roomy && !self.behind.is_empty()
     }
 

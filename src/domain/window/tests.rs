@@ -250,12 +250,28 @@ fn several_conversations_are_read_at_once_as_far_as_there_is_room() {
     assert_eq!(window.fetch(), [], "the second is not read yet");
     (5..=58).for_each(|seq| assert_eq!(window.fetched(second, seq, 100, true, now), Ok(Some(false))));
     window.fetch_done(second, 59);
-    assert_eq!(window.fetch(), [part(second, 59, 204, 64)]);
-    (59..=122).for_each(|seq| assert_eq!(window.fetched(second, seq, 100, true, now), Ok(Some(false))));
-    window.fetch_done(second, 123);
-    window.fall_behind(first, Behind::range(11, 200));
-    assert_eq!(window.fetch(), [part(first, 11, 200, 64)], "128 of 256 are under way");
-    (11..=74).for_each(|seq| assert_eq!(window.fetched(first, seq, 100, true, now), Ok(Some(false))));
-    window.fetch_done(first, 75);
-    assert_eq!(window.fetch(), [part(first, 75, 200, 64)], "64 fit still");
+    assert_eq!(window.fetch(), [part(second, 59, 204, 146), part(third, 1, 1, 1)], "as many as there is room for");
+    (59..=204).for_each(|seq| assert_eq!(window.fetched(second, seq, 100, true, now), Ok(Some(false))));
+    window.fetch_done(second, 205);
+    assert_eq!(window.fetched(third, 1, 100, true, now), Ok(Some(false)));
+    window.fetch_done(third, 2);
+    assert!(window.is_level());
+}
+
+#[test]
+fn no_more_is_read_than_fits() {
+    let now = Instant::now();
+    let mut window = Window::default();
+    assert_eq!(window.offer(C, 1, 0, 8_192, true, now), Offer::Send);
+    window.fall_behind(C, Behind::range(2, 100));
+    assert_eq!(
+        window.fetch(),
+        [Fetch { conversation: C, from: 2, upto: 100, limit: 31 }],
+        "as large as the one under way"
+    );
+    assert_eq!(window.fetched(C, 2, BYTES_MAX - 8_192, true, now), Ok(Some(false)));
+    window.fetch_done(C, 3);
+    window.ack(C, 1);
+    window.loosen();
+    assert_eq!(window.fetch(), [Fetch { conversation: C, from: 3, upto: 100, limit: 1 }], "one is always tried");
 }
