@@ -293,7 +293,7 @@ mod tests {
                 from: buyer.clone(),
                 speaker: Speaker::Buyer,
                 side: Which::First,
-                content: r#"{"type":"text","text":"hello"}"#.into(),
+                content: r#"{"kind":"text","text":"hello"}"#.into(),
                 client_id: seq.to_string().into(),
                 at,
             });
