@@ -1,8 +1,8 @@
 //! What one session has been sent and has not acked, and what still has to be sent to it.
 //!
-//! At most [`MESSAGES_MAX`] messages and [`BYTES_MAX`] bytes are unacked at a time. What does not fit is not held in memory: the
-//! session only remembers which messages of which conversations are behind, and reads them from the store as acks make room. A
-//! repeat is read from the store as well, so it shows the message as it is now.
+//! At most [`MESSAGES_MAX`] messages and [`BYTES_MAX`] bytes are unacked at a time. What does not fit waits with the session, which keeps
+//! as much again, or is not held in memory: then it is only remembered which messages of which conversations are behind, and they are read
+//! from the store as acks make room. A repeat is read from the store as well, so it shows the message as it is now.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -94,6 +94,8 @@ pub struct Window {
     held: Option<BTreeMap<ConversationId, Behind>>,
     /// What is being read, and from where on.
     fetching: BTreeMap<ConversationId, Seq>,
+    /// So many messages there must be room for when it has been read.
+    reserved: usize,
     full_since: Option<Instant>,
     /// It has been full, and nothing has been read since.
     was_full: bool,
@@ -157,6 +159,17 @@ impl Window {
         }
     }
 
+    /// Whether a message that is to be acked need not wait for room: it may be sent, or will be read from the store in any case.
+    pub fn admits(&mut self, bytes: usize, now: Instant) -> bool {
+        if self.held.is_some() {
+            return true;
+        }
+        if !self.has_room(bytes) {
+            self.full_since.get_or_insert(now);
+        }
+        self.has_room_beside(bytes)
+    }
+
     /// Asks whether a message that has just come may be sent now. What lies between `after`, up to where the node has told
     /// everything, and `seq` has not come yet: it is read from the store, so that the order is kept. `tracked` is false for copies of
     /// the user's own messages, which are never acked.
@@ -180,7 +193,7 @@ impl Window {
             return Offer::Later;
         }
         let hole = from < seq;
-        if self.held.is_none() && !hole && (!tracked || self.has_room(bytes)) {
+        if self.held.is_none() && !hole && (!tracked || self.has_room_beside(bytes)) {
             self.record(conversation, seq, bytes, tracked, now);
             return Offer::Send;
         }
@@ -189,7 +202,7 @@ impl Window {
             Some(held) => _ = held.insert(conversation, late),
             None => {
                 self.behind.insert(conversation, late);
-                if !hole {
+                if !hole && !self.has_room(bytes) {
                     self.full_since.get_or_insert(now);
                 }
             }
@@ -215,6 +228,7 @@ impl Window {
             let limit = left.min(usize::try_from(upto - from + 1).unwrap_or(left));
             left -= limit;
             self.fetching.insert(conversation, from);
+            self.reserved += limit;
             fetches.push(Fetch { conversation, from, upto, limit });
         }
         fetches
@@ -264,6 +278,9 @@ impl Window {
     /// What was read of a conversation is over: everything below `next` has been dealt with.
     pub fn fetch_done(&mut self, conversation: ConversationId, next: Seq) {
         let began = self.fetching.remove(&conversation).unwrap_or(next);
+        if self.fetching.is_empty() {
+            self.reserved = 0;
+        }
         if let Some(behind) = self.behind.get_mut(&conversation) {
             let (from, end) = (behind.from.max(began), next.min(behind.upto + 1));
             if behind.only.is_none() && end > from {
@@ -375,6 +392,11 @@ impl Window {
 
     fn has_room(&self, bytes: usize) -> bool {
         self.unacked.len() < MESSAGES_MAX && (self.bytes + bytes <= BYTES_MAX || self.unacked.is_empty())
+    }
+
+    /// The same beside what is being read, which is older.
+    fn has_room_beside(&self, bytes: usize) -> bool {
+        self.has_room(bytes) && self.unacked.len() + self.reserved < MESSAGES_MAX
     }
 
     fn record(&mut self, conversation: ConversationId, seq: Seq, bytes: usize, tracked: bool, now: Instant) {

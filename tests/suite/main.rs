@@ -3,6 +3,7 @@
 
 mod agents;
 mod audit;
+mod backlog;
 mod bad_input;
 mod bad_wire;
 mod bench;

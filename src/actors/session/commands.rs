@@ -130,7 +130,7 @@ impl Session {
         let me = member.person.id;
         // What was read has arrived, whether it was acked or not.
         if let Outcome::Moved { now, side, .. } = &outcome {
-            member.window.settle(now.id, now.side(*side).delivered);
+            member.settle(now.id, now.side(*side).delivered);
             self.go_on(link, ctx);
         }
         let Some(id) = id else { return };

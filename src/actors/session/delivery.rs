@@ -8,7 +8,7 @@ use std::{
 use actix::prelude::*;
 use diesel::QueryResult;
 
-use super::{Ctx, Member, Phase, Session, close, until};
+use super::{Ctx, Member, Phase, Session, backlog::Coming, close, until};
 use crate::{
     actors::mail::Push,
     domain::{
@@ -46,24 +46,29 @@ impl Session {
         let Some(member) = self.member() else { return };
         match push {
             Push::Message { conversation, seq, after, frame, due } => {
-                match member.window.offer(conversation, seq, after, frame.len(), due, Instant::now()) {
-                    Offer::Send => {
-                        link.send(frame);
-                        self.watch_acks(ctx);
-                    }
-                    Offer::Later => self.go_on(link, ctx),
-                    Offer::Skip => {}
+                member.backlog.push(Coming { conversation, seq, after, frame, due });
+                if member.send_backlog(link, false) {
+                    self.go_on(link, ctx);
                 }
+                self.watch_acks(ctx);
             }
             Push::Latest { key, frame } => _ = link.send_latest(key, frame),
-            Push::Event(frame) => _ = link.send(frame),
+            Push::Event(frame) => {
+                // It may be about a message that waits, which must not come as it was: from the store it comes as it is.
+                let is_behind = member.send_backlog(link, true);
+                link.send(frame);
+                if is_behind {
+                    self.go_on(link, ctx);
+                }
+            }
             Push::Notice(notice) => _ = link.send(encode_text(event::notice(notice, language))),
             Push::Settle { conversation, upto } => {
-                member.window.settle(conversation, upto);
+                member.settle(conversation, upto);
                 self.go_on(link, ctx);
             }
             Push::Forget { conversation } => {
                 member.window.forget(conversation);
+                member.backlog.settle(conversation, Seq::MAX);
                 self.go_on(link, ctx);
             }
             Push::HandOver { conversation, from, upto } => {
@@ -76,7 +81,7 @@ impl Session {
         }
     }
 
-    /// Reads what comes next from the store, if there is room for it; and says when the flush at login is over.
+    /// Sends what there is room for: what is to be read from the store first, since it is older; and says when the flush at login is over.
     pub(super) fn go_on(&mut self, link: &mut Link, ctx: &mut Ctx) {
         let node = self.node.clone();
         // Before it is known what is due, an empty window does not mean that nothing is.
@@ -95,6 +100,8 @@ impl Session {
             });
         }
         let fetches = member.window.fetch();
+        member.send_backlog(link, false);
+        self.watch_acks(ctx);
         if fetches.is_empty() {
             return;
         }
@@ -122,6 +129,7 @@ impl Session {
             let next = found.map_or(fetch.upto + 1, |found| member.deliver(fetch, &found, link));
             member.window.fetch_done(fetch.conversation, next);
         }
+        member.send_backlog(link, false);
         self.watch_acks(ctx);
         self.go_on(link, ctx);
     }
@@ -179,6 +187,31 @@ impl Session {
 }
 
 impl Member {
+    /// All up to `seq` has been dealt with, here or by another session of the user.
+    pub(super) fn settle(&mut self, conversation: ConversationId, seq: Seq) {
+        self.window.settle(conversation, seq);
+        self.backlog.settle(conversation, seq);
+    }
+
+    /// Sends messages in the order in which they have come, as far as there is room, and leaves those to the store that are too many, or `all`.
+    /// Gives whether there are such.
+    fn send_backlog(&mut self, link: &mut Link, all: bool) -> bool {
+        let (now, mut is_behind) = (Instant::now(), false);
+        while let Some(first) = self.backlog.first() {
+            let leaves = all || self.backlog.is_over() || !first.due;
+            if !leaves && !self.window.admits(first.frame.len(), now) {
+                break;
+            }
+            let Some(Coming { conversation, seq, after, frame, due }) = self.backlog.pop() else { break };
+            match self.window.offer(conversation, seq, after, frame.len(), due, now) {
+                Offer::Send => _ = link.send(frame),
+                Offer::Later => is_behind = true,
+                Offer::Skip => {}
+            }
+        }
+        is_behind
+    }
+
     /// Sends what has been read of a conversation, as far as there is room; gives the `seq` with which to go on.
     fn deliver(&mut self, fetch: &Fetch, (conversation, messages): &Found, link: &mut Link) -> Seq {
         let me = self.person.id;
@@ -194,7 +227,11 @@ impl Member {
             match self.window.fetched(id, seq, frame.len(), due, Instant::now()) {
                 Ok(Some(fresh)) => {
                     let frame = if fresh { event::message(message, false) } else { frame };
-                    self.flushed += usize::from(self.window.is_holding() && due);
+                    if self.window.is_holding() {
+                        self.flushed += usize::from(due);
+                    } else {
+                        metrics::counter!("shopbell_caught_up_total").increment(1);
+                    }
                     link.send(encode_text(frame));
                 }
                 Ok(None) => {}

@@ -122,6 +122,7 @@ impl Session {
             expiry_told: false,
             messages: Bucket::new(limits.messages_per_second, self.node.settings.messages_burst, now),
             window,
+            backlog: Default::default(),
             flushed: 0,
             routes: Default::default(),
             shop_routes: Default::default(),

@@ -8,7 +8,9 @@
 //! | `commands` | frames to commands and hints, replies to frames |
 //! | `reads` | inbox and history |
 //! | `delivery` | messages to the client, within the window; repeats |
+//! | `backlog` | messages that wait for room in it |
 
+mod backlog;
 mod commands;
 mod delivery;
 mod due;
@@ -27,6 +29,7 @@ use actix::prelude::*;
 pub use identity::{Identity, identify, identify_for_socket, identify_whoever, newcomers};
 pub use reads::{history, marked, visible, with_side};
 
+use self::backlog::Backlog;
 use super::{
     chat_server::Unregister,
     mail::{Push, Pushes, SessionAddr, SessionId},
@@ -98,6 +101,8 @@ struct Member {
     expiry_told: bool,
     messages: Bucket,
     window: Window,
+    /// What waits for room in it.
+    backlog: Backlog,
     /// Messages of the flush at login that have been sent.
     flushed: usize,
     routes: HashMap<ConversationId, Route>,
@@ -311,7 +316,8 @@ impl Session {
             actix::spawn(async move { node.run(by, &Target::Conversation(conversation), act).await });
         }
         member.window.unacked().for_each(|(conversation, seq)| push(conversation, seq));
-        member.window.unsent().take(PENDING_MAX).for_each(|(conversation, seq)| push(conversation, seq));
+        let unsent = member.backlog.due().chain(member.window.unsent().take(PENDING_MAX));
+        unsent.for_each(|(conversation, seq)| push(conversation, seq));
         let unregister = Unregister { user: of.id, session: self.id, unacked };
         self.node.chat.do_send(unregister);
     }

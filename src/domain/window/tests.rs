@@ -64,6 +64,37 @@ fn what_was_acked_before_the_login_is_not_sent_where_it_comes_late() {
 }
 
 #[test]
+fn what_is_being_read_has_its_room_before_what_comes() {
+    let now = Instant::now();
+    let mut window = Window::default();
+    window.fall_behind(ConversationId(2), Behind::range(1, 100));
+    assert!(window.admits(200, now), "nothing is read yet");
+    assert_eq!(window.fetch().len(), 1);
+    let admitted = (1..)
+        .take_while(|&seq| window.admits(200, now) && window.offer(C, seq, seq - 1, 200, true, now) == Offer::Send);
+    assert_eq!(admitted.count(), MESSAGES_MAX - A_FEW);
+    assert_eq!(window.full_since(), None, "there is room, though not for this");
+    for seq in 1..=A_FEW as Seq {
+        assert!(matches!(window.fetched(ConversationId(2), seq, 200, true, now), Ok(Some(_))));
+    }
+    window.fetch_done(ConversationId(2), A_FEW as Seq + 1);
+    assert!(!window.admits(200, now));
+    assert_eq!(window.full_since(), Some(now));
+    window.ack(C, 1);
+    assert!(window.admits(200, now));
+}
+
+#[test]
+fn while_what_is_due_at_login_is_sent_nothing_waits_for_room() {
+    let now = Instant::now();
+    let mut window = Window::default();
+    fill(&mut window, 200, now);
+    assert!(!window.admits(200, now));
+    window.hold();
+    assert!(window.admits(200, now), "it is held, and read from the store");
+}
+
+#[test]
 fn a_list_of_single_messages_says_nothing_of_those_below() {
     let mut window = Window::default();
     window.begin(C, Behind { only: Some(BTreeSet::from([5])), ..Behind::range(5, 5) });
