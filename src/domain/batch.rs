@@ -3,6 +3,9 @@
 //! Those who have been told that a large batch is written answer one after the other. Were the first of them written at once, large batches
 //! and tiny ones would take turns, and each costs a transaction: so the next one waits for company, as long as the last one took, or until
 //! it is as large as that was, or a part of it. A writer that is not busy is not made to wait.
+//!
+//! Where other nodes write the same conversations, the same messages come to each in smaller batches, and every transaction may find taken
+//! what it needs: so the next one waits twice as long, however much comes.
 
 use std::{
     collections::VecDeque,
@@ -11,7 +14,7 @@ use std::{
 
 /// A batch of so many is large.
 const LARGE: usize = 16;
-/// No batch waits longer for company.
+/// No batch waits longer for company, or twice as long where others are in the way.
 const COMPANY: Duration = Duration::from_millis(20);
 
 /// How much company the batch after a large one waits for.
@@ -23,12 +26,19 @@ pub enum Company {
     Half,
 }
 
+#[derive(Debug)]
+struct InFlight {
+    size: usize,
+    since: Instant,
+    /// Some of it has been put back.
+    is_contended: bool,
+}
+
 /// Entries that wait for a writer with one batch in flight.
 #[derive(Debug)]
 pub struct Batcher<T> {
     waiting: VecDeque<T>,
-    /// How many are in flight, and since when.
-    in_flight: Option<(usize, Instant)>,
+    in_flight: Option<InFlight>,
     /// The next batch waits to become so large, until then.
     company: Option<(usize, Instant)>,
     wants: Company,
@@ -66,14 +76,14 @@ impl<T> Batcher<T> {
             return None;
         }
         let n = self.waiting.len().min(self.largest);
-        self.in_flight = Some((n, now));
+        self.in_flight = Some(InFlight { size: n, since: now, is_contended: false });
         Some(self.waiting.drain(..n).collect())
     }
 
-    /// Puts entries of the batch in flight before all that wait, whatever the capacity. These have waited, and wait for no company.
+    /// Puts entries of the batch in flight before all that wait, whatever the capacity: somebody else was writing what they are about.
     pub fn put_back(&mut self, entries: Vec<T>) {
-        if let Some((size, _)) = self.in_flight.as_mut().filter(|_| !entries.is_empty()) {
-            *size = 0;
+        if let Some(in_flight) = &mut self.in_flight {
+            in_flight.is_contended |= !entries.is_empty();
         }
         entries.into_iter().rev().for_each(|entry| self.waiting.push_front(entry));
     }
@@ -86,13 +96,14 @@ impl<T> Batcher<T> {
 
     /// The batch in flight has been written, or refused.
     pub fn written(&mut self, now: Instant) {
-        let Some((size, since)) = self.in_flight.take() else { return };
+        let Some(InFlight { size, since, is_contended }) = self.in_flight.take() else { return };
         let took = now.saturating_duration_since(since).min(COMPANY);
-        let company = match self.wants {
-            Company::AsMuch => size,
-            Company::Half => size / 2,
+        let (company, wait) = match self.wants {
+            _ if is_contended => (self.largest, took * 2),
+            Company::AsMuch => (size, took),
+            Company::Half => (size / 2, took),
         };
-        self.company = (size >= LARGE).then_some((company, now + took));
+        self.company = (size >= LARGE).then_some((company, now + wait));
     }
 
     /// The next batch waits for nothing.
@@ -142,13 +153,32 @@ mod tests {
         b.written(later);
         b.push(40).unwrap();
         assert_eq!(b.free(later), Some(later + COMPANY), "no longer than that");
-        (41..60).for_each(|n| b.push(n).unwrap());
-        b.next_batch(later).expect("large");
-        b.put_back(vec![59]);
-        b.written(later + 5 * MS);
-        assert_eq!(b.next_batch(later + 5 * MS), Some(vec![59]), "it has waited");
-        b.written(later + 6 * MS);
+        b.next_batch(later + COMPANY).expect("what there is");
+        b.written(later + COMPANY);
         assert_eq!(b.free(now), Some(now), "after a small one nobody waits");
+    }
+
+    #[test]
+    fn where_others_write_the_same_the_next_one_waits_twice_as_long() {
+        let (mut b, now) = (Batcher::new(1_000, 1_000, Company::AsMuch), Instant::now());
+        (0..20).for_each(|n| b.push(n).unwrap());
+        b.next_batch(now).expect("idle: at once");
+        b.put_back(vec![18, 19]);
+        b.written(now + 5 * MS);
+        (20..100).for_each(|n| b.push(n).unwrap());
+        assert_eq!(b.free(now + 5 * MS), Some(now + 15 * MS), "however much comes");
+        let batch = b.next_batch(now + 15 * MS).expect("it has waited");
+        assert_eq!((batch.len(), batch[0]), (82, 18));
+        b.written(now + 20 * MS);
+        (0..82).for_each(|n| b.push(n).unwrap());
+        assert_eq!(b.free(now + 20 * MS), Some(now + 20 * MS), "nothing was taken: as many as before are enough");
+        b.next_batch(now + 20 * MS).expect("a batch");
+        b.written(now + 25 * MS);
+        (0..3).for_each(|n| b.push(n).unwrap());
+        b.next_batch(now + 30 * MS).expect("a small one");
+        b.put_back(vec![2]);
+        b.written(now + 31 * MS);
+        assert_eq!(b.next_batch(now + 31 * MS), Some(vec![2]), "after a small one nobody waits");
     }
 
     #[test]
