@@ -1,8 +1,9 @@
-//! Who is behind for a moment: what waits for room in the window (the contract's section 2.3), in memory and in the store.
+//! Who is behind for a moment: what waits for room in the window (the contract's section 2.3), in memory and in the store; and what is read
+//! from the store while it changes.
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use shopbell_harness::{Person, TestNode, Value, json};
+use shopbell_harness::{Person, TestNode, TestPostgres, Value, json};
 
 /// A window's messages.
 const WINDOW: u64 = 256;
@@ -134,4 +135,39 @@ async fn what_is_read_on_another_device_does_not_wait_any_more() {
     talk.ann.expect(json!({"type": "read", "by": "ben", "seq": WINDOW + 40})).await;
     talk.says_up_to(WINDOW + 41).await;
     talk.ben_gets(WINDOW + 41).await;
+}
+
+#[tokio::test]
+async fn a_message_that_is_recalled_while_it_is_read_for_a_repeat_comes_as_it_is_then() {
+    let postgres = TestPostgres::shared();
+    let database = postgres.fresh();
+    let node = TestNode::builder().database(&postgres.url(&database)).start().await;
+    let (mut ann, mut ben) = (node.buyer("ann").await, node.person("ben").await);
+    let says = |text| json!({"type": "send", "to": {"user": "ben"}, "content": {"kind": "text", "text": text}});
+    ann.ok(says("hi")).await;
+    // With this the writer knows both, and need not ask for them again.
+    let conversation = ann.ok(says("again")).await["conversation"].clone();
+    let message = json!({"type": "message", "seq": 2});
+    ben.expect(message.clone()).await;
+    // The repeat is due after a second. Whoever reads it knows how messages are before it knows whose they are.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let lock = move || postgres.ask(&database, "BEGIN; LOCK TABLE users; SELECT pg_sleep(1.5)");
+    let locked = tokio::task::spawn_blocking(lock);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    // On a slow machine the writer has to ask for them nevertheless; then this comes too late to show anything.
+    while ann.ask(json!({"type": "recall", "conversation": conversation, "seq": 2})).await["type"] != "ok" {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    ben.expect(json!({"type": "recalled", "seq": 2})).await;
+    let before = ben.heard(message.clone()).len();
+    locked.await.unwrap();
+    let repeated = async {
+        while ben.heard(message.clone()).len() == before {
+            ben.settle().await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), repeated).await.expect("a repeat");
+    let repeats = ben.heard(message);
+    assert_eq!(repeats[before]["content"]["kind"], "recalled", "{repeats:?}");
 }

@@ -56,10 +56,12 @@ impl Session {
             Push::Event(frame) => {
                 // It may be about a message that waits, which must not come as it was: from the store it comes as it is.
                 let is_behind = member.send_backlog(link, true);
+                member.changes += 1;
                 link.send(frame);
                 if is_behind {
                     self.go_on(link, ctx);
                 }
+                self.watch_acks(ctx);
             }
             Push::Notice(notice) => _ = link.send(encode_text(event::notice(notice, language))),
             Push::Settle { conversation, upto } => {
@@ -99,7 +101,7 @@ impl Session {
                 session.go_on(link, ctx);
             });
         }
-        let fetches = member.window.fetch();
+        let (fetches, changes) = (member.window.fetch(), member.changes);
         member.send_backlog(link, false);
         self.watch_acks(ctx);
         if fetches.is_empty() {
@@ -110,12 +112,23 @@ impl Session {
         let reading = actix::fut::wrap_future::<_, Connection<Session>>(reading);
         ctx.spawn(reading.map(move |read, connection, ctx| {
             let (session, link) = connection.parts();
-            session.fetched(&fetches, read, link, ctx);
+            session.fetched(&fetches, changes, read, link, ctx);
         }));
     }
 
-    fn fetched(&mut self, fetches: &[Fetch], read: Result<Read, Refusal>, link: &mut Link, ctx: &mut Ctx) {
+    fn fetched(
+        &mut self,
+        fetches: &[Fetch],
+        changes: u64,
+        read: Result<Read, Refusal>,
+        link: &mut Link,
+        ctx: &mut Ctx,
+    ) {
         let Some(member) = self.member() else { return };
+        if member.changes != changes {
+            fetches.iter().for_each(|fetch| member.window.fetch_done(fetch.conversation, fetch.from));
+            return self.go_on(link, ctx);
+        }
         let Ok(mut read) = read else {
             fetches.iter().for_each(|fetch| member.window.fetch_done(fetch.conversation, fetch.from));
             ctx.run_later(STORE_PAUSE, |connection, ctx| {
@@ -149,7 +162,6 @@ impl Session {
     }
 
     fn repeat(&mut self, link: &mut Link, ctx: &mut Ctx) {
-        let node = self.node.clone();
         let Some(member) = self.member() else { return };
         member.repeat = None;
         if link.is_ending() {
@@ -166,18 +178,35 @@ impl Session {
         let due = member.window.repeats(Instant::now());
         if !due.is_empty() {
             metrics::counter!("shopbell_repeated_total").increment(due.len() as u64);
-            let reading = async move { node.read(move |db| read_each(db, &due)).await };
-            let reading = actix::fut::wrap_future::<_, Connection<Session>>(reading);
-            ctx.spawn(reading.map(|read, connection, _| {
-                let (session, link) = connection.parts();
-                session.send_again(read.unwrap_or_default(), link);
-            }));
+            self.read_again(due, ctx);
         }
         self.watch_acks(ctx);
     }
 
-    fn send_again(&mut self, messages: Vec<Message>, link: &mut Link) {
+    fn read_again(&mut self, due: Vec<(ConversationId, Seq)>, ctx: &mut Ctx) {
+        let node = self.node.clone();
         let Some(member) = self.member() else { return };
+        let (asked, changes) = (due.clone(), member.changes);
+        let reading = async move { node.read(move |db| read_each(db, &asked)).await };
+        let reading = actix::fut::wrap_future::<_, Connection<Session>>(reading);
+        ctx.spawn(reading.map(move |read, connection, ctx| {
+            let (session, link) = connection.parts();
+            session.send_again(due, changes, read.unwrap_or_default(), link, ctx);
+        }));
+    }
+
+    fn send_again(
+        &mut self,
+        due: Vec<(ConversationId, Seq)>,
+        changes: u64,
+        messages: Vec<Message>,
+        link: &mut Link,
+        ctx: &mut Ctx,
+    ) {
+        let Some(member) = self.member() else { return };
+        if member.changes != changes {
+            return self.read_again(due, ctx);
+        }
         for message in messages {
             if member.window.is_unacked(message.conversation, message.seq) {
                 link.send(encode_text(event::message(&message, true)));

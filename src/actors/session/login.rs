@@ -123,6 +123,7 @@ impl Session {
             messages: Bucket::new(limits.messages_per_second, self.node.settings.messages_burst, now),
             window,
             backlog: Default::default(),
+            changes: 0,
             flushed: 0,
             routes: Default::default(),
             shop_routes: Default::default(),

@@ -103,6 +103,8 @@ struct Member {
     window: Window,
     /// What waits for room in it.
     backlog: Backlog,
+    /// How often it has been told that a message is another than it was: what was being read from the store then may be as it was, and is read anew.
+    changes: u64,
     /// Messages of the flush at login that have been sent.
     flushed: usize,
     routes: HashMap<ConversationId, Route>,
